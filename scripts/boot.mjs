@@ -1,0 +1,14 @@
+#!/usr/bin/env node
+// What dist/cli/main.js is: starts the compiled program, with V8's code kept between runs where Node can (22.1).
+// It is plain enough for an old Node to read, so that one gets a message and not a syntax error.
+import * as module from 'node:module';
+
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < 20 || (major === 20 && minor < 19)) {
+  console.error(
+    `res: Node.js ${process.version} is too old; res needs version 20.19 or newer: https://nodejs.org/en/download`,
+  );
+  process.exit(1);
+}
+if (module.enableCompileCache !== undefined) module.enableCompileCache();
+await import('./app.js');

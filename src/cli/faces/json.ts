@@ -1,0 +1,10 @@
+// Events for programs: one JSON object a line.
+import type { Output } from '../output.js';
+import type { Face } from './face.js';
+
+export function jsonFace(to: Output): Face {
+  return {
+    listener: (event) => to.line(JSON.stringify(event)),
+    end() {},
+  };
+}

@@ -1,0 +1,68 @@
+// Events in words: the one line that an event leaves, the same on a screen and in a log.
+import type { BuildEvent } from '../../model/event.js';
+import { count, formatBytes, formatDuration } from '../../report/format.js';
+import type { Page } from '../../report/paint.js';
+import { errorText } from '../../report/diagnostic.js';
+import { chainText } from '../../report/plan.js';
+import { oneLine } from '../../report/text.js';
+
+type EventOf<T extends BuildEvent['type']> = Extract<BuildEvent, { type: T }>;
+
+export function startedText({ work, detail, through, node }: EventOf<'started'>): string {
+  const verb = { download: 'downloading', execute: 'running', restore: 'restoring' }[work];
+  return `${chainText({ through, node })}: ${verb}${detail === '' ? '' : ` ${oneLine(detail)}`}`;
+}
+
+export function finishedText(event: EventOf<'finished'>, page: Page, place: (output: string) => string): string {
+  const { node, work, duration_ms, size, output } = event;
+  const verb = { download: 'downloaded', execute: 'made', restore: 'restored' }[work];
+  const where = output === null ? '' : ` → ${place(output)}`;
+  return `${node}: ${page.paint('green', verb)} ${formatBytes(size)} in ${formatDuration(duration_ms)}${where}`;
+}
+
+export function plannedText({ run, restore, fresh, download_bytes }: EventOf<'planned'>): string {
+  const download = download_bytes === null ? 'size of the download not known yet' : `${formatBytes(download_bytes)} to download`;
+  return `${run} to run, ${restore} to restore, ${fresh} fresh${download_bytes === 0 ? '' : `; ${download}`}`;
+}
+
+/** Lines that stay, for events other than progress. Empty for what is not worth one. */
+export function eventLines(
+  event: BuildEvent,
+  page: Page,
+  o: { readonly place: (output: string) => string; readonly verbose: boolean },
+): readonly string[] {
+  switch (event.type) {
+    case 'waiting':
+      return [`waiting for ${event.for}`];
+    case 'resolving':
+      return [`asking for ${event.source}`];
+    case 'planned':
+      return event.run + event.restore === 0 ? [] : [plannedText(event)];
+    case 'started':
+      return [startedText(event)];
+    case 'finished':
+      return [finishedText(event, page, o.place)];
+    case 'notice':
+      return [`${event.node}: ${oneLine(event.message)}`];
+    case 'output':
+      return o.verbose ? event.text.split('\n').map((line) => `${event.node} | ${oneLine(line)}`) : [];
+    case 'skipped':
+      return [`${event.node}: ${page.paint('yellow', 'skipped')} because of ${event.because}`];
+    case 'failed':
+      return errorText(event.error, page, event.node);
+    case 'warning':
+      return [
+        `${page.paint('yellow', 'warning:')} ${event.message}`,
+        ...(event.hint === null ? [] : [`  hint: ${event.hint}`]),
+      ];
+    case 'progress':
+    case 'summary':
+      return [];
+  }
+}
+
+/** `12 of 200 done, 3 running, 1 failed` */
+export function countText(o: { done: number; total: number; running: number; failed: number }): string {
+  const failed = o.failed === 0 ? '' : `, ${count(o.failed, 'failure')}`;
+  return `${o.done} of ${o.total} done, ${o.running} running${failed}`;
+}

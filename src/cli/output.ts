@@ -1,0 +1,66 @@
+// Where lines go: stdout for answers, stderr for progress and complaints, each with its own colours and width.
+import { relative } from 'node:path';
+import { createPaint, type Page } from '../report/paint.js';
+
+export interface Output {
+  readonly stream: NodeJS.WriteStream;
+  readonly isTerminal: boolean;
+  readonly page: Page;
+  line(text: string): void;
+  lines(texts: readonly string[]): void;
+  /** One JSON value, indented for a person when it goes to a terminal. */
+  json(value: unknown): void;
+}
+
+export type ColorMode = 'auto' | 'always' | 'never';
+
+export interface OutputOptions {
+  readonly color: ColorMode;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Paths below it are shown relative to it. */
+  readonly cwd: string;
+}
+
+export function createOutput(stream: NodeJS.WriteStream, { color, env, cwd }: OutputOptions): Output {
+  const isTerminal = stream.isTTY === true;
+  const page: Page = {
+    paint: createPaint(wantsColour(color, env, isTerminal)),
+    // What goes into a pipe or a file is searched and cut by other programs: it is not cut here.
+    get width() {
+      return isTerminal ? (stream.columns ?? 80) : Number.POSITIVE_INFINITY;
+    },
+    path: (absolute) => shownPath(absolute, cwd),
+  };
+  return {
+    stream,
+    isTerminal,
+    page,
+    line: (text) => {
+      stream.write(`${text}\n`);
+    },
+    lines: (texts) => {
+      if (texts.length > 0) stream.write(`${texts.join('\n')}\n`);
+    },
+    json: (value) => {
+      stream.write(`${JSON.stringify(value, null, isTerminal ? 2 : undefined)}\n`);
+    },
+  };
+}
+
+/** --color wins; then NO_COLOR (no-color.org), FORCE_COLOR; then what the stream is. */
+export function wantsColour(
+  mode: ColorMode,
+  env: Readonly<Record<string, string | undefined>>,
+  isTerminal: boolean,
+): boolean {
+  if (mode !== 'auto') return mode === 'always';
+  if (env.NO_COLOR !== undefined && env.NO_COLOR !== '') return false;
+  if (env.FORCE_COLOR !== undefined) return env.FORCE_COLOR !== '0' && env.FORCE_COLOR !== 'false';
+  return isTerminal && env.TERM !== 'dumb';
+}
+
+/** Relative where that is shorter. */
+export function shownPath(absolute: string, cwd: string): string {
+  const short = relative(cwd, absolute) || '.';
+  return short.length < absolute.length ? short : absolute;
+}

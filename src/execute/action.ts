@@ -1,0 +1,311 @@
+// One action: the chain of nodes that runs in one pass, from its inputs' bytes to a checked file under a temporary name.
+import { mkdir, rm } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { basename, join } from 'node:path';
+import type { Item } from '../model/content.js';
+import type { Node } from '../model/node.js';
+import type { KindContext, KindInput, Making } from '../kinds/kind.js';
+import { makingOf } from '../kinds/kind.js';
+import { imageFormatOf } from '../plan/assess.js';
+import type { Holding } from '../plan/places.js';
+import { makerOf } from '../plan/registry.js';
+import { findProgram } from '../plan/tools.js';
+import type { Workspace } from '../plan/workspace.js';
+import { dataExtents } from '../store/extents.js';
+import { type ContentDigests, digestFile } from '../store/hashing.js';
+import { ioError } from '../store/files.js';
+import { counted, readFiles, spoolPath, tap, writeStream } from './pipeline.js';
+import { NodeLog, pipeProgram, type ProcessContext, runProgram } from './process.js';
+
+/** Where an input of an action comes from: files at rest, or the stream of a node that runs in the same pass. */
+export type Supply =
+  | { readonly from: 'files'; readonly holdings: readonly Holding[]; readonly items: readonly Item[] }
+  | { readonly from: 'stream'; readonly chain: ChainNode };
+
+/** A node with the supplies of its inputs (`sums` left out), in the order of its references. */
+export interface ChainNode {
+  readonly node: Node;
+  readonly inputs: readonly { readonly role: string; readonly node: string; readonly supply: Supply }[];
+}
+
+export interface ActionOptions {
+  readonly workspace: Workspace;
+  /** A name that does not exist yet, on the file system of the final place. */
+  readonly temp: string;
+  readonly signal: AbortSignal;
+  readonly onBytes: (done: number, total: number | null) => void;
+  readonly onPercent: (percent: number) => void;
+  readonly onOutput: (node: string, line: string) => void;
+}
+
+export interface MadeNode {
+  readonly node: Node;
+  readonly item: Item;
+  /** Present when the node is verified. */
+  readonly sha256: ContentDigests['sha256'];
+  /** What a list of sums may call it. */
+  readonly names: readonly string[];
+}
+
+/** An error with the node of the chain that it happened in. */
+export class ChainFailure extends Error {
+  readonly node: string;
+  readonly log: string | undefined;
+  constructor(node: string, cause: unknown, log: string | undefined) {
+    super(`in ${node}`, { cause });
+    this.node = node;
+    this.log = log;
+  }
+}
+
+/**
+ * Runs the chain that ends in `chain.node`. Gives every node made, in the order of the bytes, the last one at
+ * `options.temp`. Rejects with ChainFailure; the caller removes the temporary.
+ */
+export async function runAction(chain: ChainNode, options: ActionOptions): Promise<readonly MadeNode[]> {
+  const run = new ActionRun(options, chain);
+  try {
+    return await run.run();
+  } finally {
+    await run.close();
+  }
+}
+
+class ActionRun {
+  readonly #options: ActionOptions;
+  readonly #chain: ChainNode;
+  readonly #scratch: string;
+  readonly #logs: NodeLog[] = [];
+  readonly #streamed: (() => Promise<MadeNode>)[] = [];
+  readonly #total: number | null;
+  #done = 0;
+
+  constructor(options: ActionOptions, chain: ChainNode) {
+    this.#options = options;
+    this.#chain = chain;
+    this.#scratch = join(options.workspace.paths.tmp, randomUUID());
+    this.#total = inputBytes(chain);
+  }
+
+  async run(): Promise<readonly MadeNode[]> {
+    await mkdir(this.#scratch, { recursive: true });
+    const { node } = this.#chain;
+    const log = this.#log(node);
+    try {
+      const making = targetMaking(node);
+      const last = await this.#make(making, log);
+      const made: MadeNode[] = [];
+      // Streams were opened from the last one back.
+      for (const finish of this.#streamed.toReversed()) made.push(await finish());
+      return [...made, last];
+    } catch (error) {
+      throw error instanceof ChainFailure ? error : failure(node.name, error, log);
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#logs.map((log) => log.close()));
+    await rm(this.#scratch, { recursive: true, force: true });
+  }
+
+  async #make(making: Making, log: NodeLog): Promise<MadeNode> {
+    const { node } = this.#chain;
+    const { temp } = this.#options;
+    const wanted = wantedDigests(node);
+    const context = new Context(this.#options, this.#scratch, log, this.#inputs(this.#chain), temp);
+    switch (making.by) {
+      case 'streaming': {
+        const digests = await writeStream(making.open(node.recipe, context), temp, wanted);
+        return this.#madeFile(node, digests, context);
+      }
+      case 'writing': {
+        await making.write(node.recipe, context);
+        const digests = await this.#digestWritten(temp, wanted);
+        return this.#madeFile(node, digests, context);
+      }
+      case 'filling': {
+        await mkdir(temp);
+        await making.fill(node.recipe, context);
+        const { digest, size } = await this.#options.workspace.cache.digestOfDirectory(temp, { signal: this.#options.signal });
+        const item: Item = { name: itemName(node, context.memberName), type: 'directory', digest, size };
+        return { node, item, sha256: undefined, names: [] };
+      }
+      default:
+        throw new Error(`${node.kind} is not made by an action`);
+    }
+  }
+
+  #madeFile(node: Node, digests: ContentDigests, context: Context): MadeNode {
+    const digest = digests.sha256 ?? digests.derived;
+    if (!digest) throw new Error(`${node.name} was not hashed`);
+    const item: Item = {
+      name: itemName(node, context.memberName),
+      type: 'file',
+      digest,
+      size: digests.size,
+      ...(context.memberExecutable ? { executable: true } : {}),
+    };
+    const names = [context.memberName, node.output, node.name].filter((name) => name !== undefined);
+    return { node, item, sha256: digests.sha256, names };
+  }
+
+  async #digestWritten(path: string, wanted: { sha256: boolean; derived: boolean }): Promise<ContentDigests> {
+    const { signal, workspace } = this.#options;
+    if (wanted.sha256) {
+      const { digest, size } = await digestFile(path, 'sha256', { signal });
+      return { size, sha256: digest };
+    }
+    const qemuImg = findProgram('qemu-img', workspace.env);
+    const extents = await dataExtents(path, { signal, ...(qemuImg === undefined ? {} : { qemuImg }) });
+    const { digest, size } = await digestFile(path, 'derived', { signal, ...(extents === undefined ? {} : { extents }) });
+    return { size, derived: digest };
+  }
+
+  #log(node: Node): NodeLog {
+    const log = new NodeLog(join(this.#options.workspace.paths.logs, `${node.name}.log`), (line) =>
+      this.#options.onOutput(node.name, line),
+    );
+    this.#logs.push(log);
+    return log;
+  }
+
+  #inputs(chain: ChainNode): readonly KindInput[] {
+    return chain.inputs.map(({ role, node, supply }, index) => {
+      const format = imageFormatOf(this.#options.workspace, node);
+      return supply.from === 'files'
+        ? this.#fileInput(role, node, format, supply)
+        : this.#streamInput(role, node, format, supply.chain, index);
+    });
+  }
+
+  #fileInput(role: string, node: string, format: string | undefined, supply: Extract<Supply, { from: 'files' }>): KindInput {
+    const paths = supply.holdings.map(({ path }) => path);
+    return {
+      role,
+      node,
+      format,
+      items: supply.items.map(({ name, size }) => ({ name, size })),
+      stream: () => counted(readFiles(paths, this.#options.signal), (bytes) => this.#count(bytes)),
+      paths: async () => paths,
+    };
+  }
+
+  #streamInput(role: string, name: string, format: string | undefined, chain: ChainNode, index: number): KindInput {
+    const stream = () => this.#open(chain);
+    return {
+      role,
+      node: name,
+      format,
+      items: [{ name, size: null }],
+      stream,
+      paths: async () => {
+        const path = spoolPath(this.#scratch, index);
+        await writeStream(stream(), path, { sha256: false, derived: false });
+        return [path];
+      },
+    };
+  }
+
+  /** The bytes of a node that streams, hashed on their way; its failures carry its name. */
+  #open(chain: ChainNode): AsyncIterable<Uint8Array> {
+    const { node } = chain;
+    const making = targetMaking(node);
+    if (making.by !== 'streaming') throw new Error(`${node.name} does not stream`);
+    const log = this.#log(node);
+    const context = new Context(this.#options, this.#scratch, log, this.#inputs(chain), '');
+    const tapped = tap(named(node.name, making.open(node.recipe, context), log), wantedDigests(node));
+    this.#streamed.push(async () => {
+      const digests = await tapped.digests();
+      if (!digests) throw failure(node.name, new Error('its stream was left before its end'), log);
+      return this.#madeFile(node, digests, context);
+    });
+    return tapped.stream;
+  }
+
+  #count(bytes: number): void {
+    this.#done += bytes;
+    this.#options.onBytes(this.#done, this.#total);
+  }
+}
+
+/** What a kind sees of the world. */
+class Context implements KindContext {
+  readonly inputs: readonly KindInput[];
+  readonly out: string;
+  readonly scratch: string;
+  readonly signal: AbortSignal;
+  memberName: string | undefined;
+  memberExecutable = false;
+  readonly #options: ActionOptions;
+  readonly #log: NodeLog;
+  readonly #process: ProcessContext;
+
+  constructor(options: ActionOptions, scratch: string, log: NodeLog, inputs: readonly KindInput[], out: string) {
+    this.inputs = inputs;
+    this.out = out;
+    this.scratch = scratch;
+    this.signal = options.signal;
+    this.#options = options;
+    this.#log = log;
+    this.#process = { env: options.workspace.env, cwd: scratch, log, signal: options.signal };
+  }
+
+  exec: KindContext['exec'] = (argv, options) => runProgram(this.#process, argv, options);
+
+  pipe: KindContext['pipe'] = (argv, input) => pipeProgram(this.#process, argv, input);
+
+  has(program: string): boolean {
+    return findProgram(program, this.#options.workspace.env) !== undefined;
+  }
+
+  percent(done: number): void {
+    this.#options.onPercent(done);
+  }
+
+  log(line: string): void {
+    this.#log.line(line);
+  }
+
+  member(name: string, { executable }: { readonly executable: boolean }): void {
+    this.memberName = name;
+    this.memberExecutable = executable;
+  }
+}
+
+async function* named(node: string, source: AsyncIterable<Uint8Array>, log: NodeLog): AsyncGenerator<Uint8Array> {
+  try {
+    yield* source;
+  } catch (error) {
+    throw error instanceof ChainFailure ? error : failure(node, error, log);
+  }
+}
+
+function failure(node: string, error: unknown, log: NodeLog): ChainFailure {
+  const io = error instanceof Error && 'errno' in error && 'syscall' in error;
+  return new ChainFailure(node, io ? ioError(error, 'make its content', '') : error, log.written ? log.path : undefined);
+}
+
+/** Content that is verified is known by the sum that its publisher signs; all else by the derived digest. */
+function wantedDigests(node: Node): { sha256: boolean; derived: boolean } {
+  return node.verify ? { sha256: true, derived: false } : { sha256: false, derived: true };
+}
+
+function itemName(node: Node, member: string | undefined): string {
+  return basename(node.output ?? member ?? node.name);
+}
+
+function targetMaking(node: Node): Making {
+  const maker = makerOf(node);
+  if (maker.is !== 'kind') throw new Error(`${node.name} is no target`);
+  return makingOf(maker.kind, node.recipe);
+}
+
+function inputBytes(chain: ChainNode): number | null {
+  let sum = 0;
+  for (const { supply } of chain.inputs) {
+    const bytes = supply.from === 'files' ? supply.items.reduce((all, item) => all + item.size, 0) : inputBytes(supply.chain);
+    if (bytes === null) return null;
+    sum += bytes;
+  }
+  return sum;
+}

@@ -1,0 +1,71 @@
+// `res clean`: what res made is removed, and nothing else.
+import { rm, rmdir } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { closure } from '../graph/select.js';
+import { occupantOf } from '../plan/places.js';
+import type { Workspace } from '../plan/workspace.js';
+import { acquireLock } from '../store/lock.js';
+import { prepareWorkspace } from '../store/paths.js';
+import type { CleanReport } from './api.js';
+import { removeTemporaries } from './outputs.js';
+
+export interface CleanOptions {
+  /** The store, partial downloads and logs too; only what lies in the workspace's own `.res`. */
+  readonly all?: boolean;
+  /** Outputs that were changed by hand too. */
+  readonly force?: boolean;
+}
+
+/** Removes outputs of the nodes (of all nodes, also of other variants, when `names` is empty). */
+export async function clean(workspace: Workspace, names: readonly string[], options: CleanOptions = {}): Promise<CleanReport> {
+  await prepareWorkspace(workspace.paths);
+  const lock = await acquireLock(join(workspace.paths.root, 'lock'), { describe: 'res clean' });
+  try {
+    workspace.state.reload();
+    const wanted = names.length === 0 ? undefined : new Set(closure(workspace.graph, names));
+    const removed: CleanReport['removed'][number][] = [];
+    const kept: string[] = [];
+    for (const [path, { node, size }] of [...workspace.state.outputs.entries()]) {
+      if (wanted && !wanted.has(node)) continue;
+      const { is } = await occupantOf(workspace, path, null);
+      if (is === 'changed' && !options.force) {
+        kept.push(path);
+        continue;
+      }
+      if (is !== 'absent') {
+        await rm(path, { recursive: true, force: true });
+        removed.push({ path, size });
+      }
+      workspace.state.outputs.delete(path);
+      workspace.cache.forget(path);
+    }
+    if (options.all) removed.push(...(await emptyStore(workspace)));
+    await removeTemporaries(workspace);
+    await workspace.state.flush();
+    await removeIfEmpty(workspace.graph.manifest.outputDir);
+    return { removed, kept, freedBytes: removed.reduce((sum, { size }) => sum + size, 0) };
+  } finally {
+    await lock.release();
+  }
+}
+
+async function emptyStore(workspace: Workspace): Promise<{ path: string; size: number }[]> {
+  const { root, store, partial, logs } = workspace.paths;
+  await rm(partial, { recursive: true, force: true });
+  await rm(logs, { recursive: true, force: true });
+  // A store that other workspaces share is not this one's to empty.
+  if (relative(root, store).startsWith('..')) return [];
+  const removed: { path: string; size: number }[] = [];
+  for await (const { digest, type, path, size } of workspace.store.list()) {
+    await workspace.store.remove(digest, type);
+    removed.push({ path, size });
+  }
+  return removed;
+}
+
+async function removeIfEmpty(folder: string): Promise<void> {
+  await rmdir(folder).catch((error: unknown) => {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && code !== 'ENOENT') throw error;
+  });
+}

@@ -1,0 +1,123 @@
+// An artifact's files from outside: fetched side by side, checked against lock, pins and `verify`, put where they
+// belong.
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import type { Content, Item } from '../model/content.js';
+import { sha256Digest } from '../model/digest.js';
+import { ResError } from '../model/error.js';
+import type { LockedFile } from '../model/lock.js';
+import { pinnedEntry } from '../plan/assess.js';
+import { Holdings } from '../plan/places.js';
+import type { Workspace } from '../plan/workspace.js';
+import type { Fetched, Fetcher } from '../sources/fetch.js';
+import type { FetchLocation } from '../sources/source.js';
+import { type RemoteNode, sourceContext } from './resolve.js';
+
+export interface DownloadContext {
+  readonly workspace: Workspace;
+  readonly fetcher: Fetcher;
+  readonly signal: AbortSignal;
+  /** Runs when the network pool has a place. */
+  readonly pooled: <T>(work: () => Promise<T>) => Promise<T>;
+  readonly onProgress: (done: number, total: number | null) => void;
+  readonly onNotice: (message: string) => void;
+  /** Called with each file before it gets its final place; rejects when its content is not acceptable. */
+  readonly check: (item: Item) => Promise<void>;
+  /** Gives a fetched file its final place. */
+  readonly place: (temp: string, item: Item) => Promise<void>;
+}
+
+export interface Downloaded {
+  readonly content: Content;
+  readonly bytes: number;
+}
+
+/** Where a download under way lies: the same for the same file of the same source, so that it is resumed. */
+export function partialPath(workspace: Workspace, identity: string, file: string): string {
+  return join(workspace.paths.partial, createHash('sha256').update(`${identity}\n${file}`).digest('hex').slice(0, 40));
+}
+
+/** Fetches those files of the artifact that are not at hand, and completes its lock entry in memory. */
+export async function download(context: DownloadContext, remote: RemoteNode): Promise<Downloaded> {
+  const { workspace } = context;
+  const { node, source, identity } = remote;
+  const entry = pinnedEntry(workspace, node, source);
+  if (!entry) throw new Error(`${identity} was not resolved`);
+  const holdings = new Holdings(workspace);
+  const sizes = entry.files.map((file) => file.size);
+  const total = sizes.reduce<number | null>((sum, size) => (sum === null || size === undefined ? null : sum + size), 0);
+  const done = entry.files.map(() => 0);
+  const report = () => context.onProgress(done.reduce((sum, bytes) => sum + bytes, 0), total);
+  let bytes = 0;
+  let locations: Promise<readonly FetchLocation[]> | undefined;
+
+  const one = async (file: LockedFile, index: number): Promise<Item> => {
+    const known = knownItem(file);
+    if (known && holdings.find(known)) {
+      done[index] = known.size;
+      report();
+      return known;
+    }
+    return context.pooled(async () => {
+      locations ??= source.locate(node.recipe, entry, sourceContext(workspace, context.fetcher, context.signal));
+      const location = (await locations)[index];
+      if (!location) throw new Error(`${identity} has no location for its file ${index}`);
+      const fetched = await fetchFile(context, remote, file, location, (now) => {
+        done[index] = now;
+        report();
+      });
+      bytes += fetched.downloadedBytes;
+      const item: Item = { name: file.name, type: 'file', digest: sha256Digest(fetched.sha256), size: fetched.size };
+      await context.check(item);
+      await context.place(fetched.path, item);
+      return item;
+    });
+  };
+  const results = await Promise.allSettled(entry.files.map(one));
+  const content: Item[] = [];
+  for (const result of results) {
+    if (result.status === 'rejected') throw result.reason;
+    content.push(result.value);
+  }
+  workspace.lock.set(identity, { ...entry, files: entry.files.map((file, i) => lockedFile(file, content[i])) });
+  return { content, bytes };
+}
+
+function knownItem({ name, sha256, size }: LockedFile): Item | undefined {
+  if (sha256 === undefined || size === undefined) return undefined;
+  return { name, type: 'file', digest: sha256Digest(sha256), size };
+}
+
+function lockedFile(file: LockedFile, item: Item | undefined): LockedFile {
+  if (!item) return file;
+  return { ...file, sha256: item.digest.slice('sha256:'.length), size: item.size };
+}
+
+async function fetchFile(
+  context: DownloadContext,
+  { node, source, identity }: RemoteNode,
+  file: LockedFile,
+  location: FetchLocation,
+  onProgress: (done: number) => void,
+): Promise<Fetched> {
+  try {
+    return await context.fetcher.fetch({
+      location,
+      partial: partialPath(context.workspace, identity, file.name),
+      expected: {
+        ...(file.sha256 === undefined ? {} : { sha256: file.sha256 }),
+        ...(file.size === undefined ? {} : { size: file.size }),
+      },
+      onProgress,
+      onNotice: context.onNotice,
+      signal: context.signal,
+    });
+  } catch (error) {
+    const differs = error instanceof ResError && (error.code === 'checksum-mismatch' || error.code === 'size-mismatch');
+    if (!differs || source.pins(node.recipe)?.some((pin) => pin.sha256 !== undefined || pin.size !== undefined)) throw error;
+    throw new ResError('lock-mismatch', `${node.name}: ${error.message}`, {
+      hint: `It is not what resources.lock.yaml holds for ${identity}. If the publisher replaced it and you want the new content, run \`res update ${node.name}\`.`,
+      cause: error,
+    });
+  }
+}

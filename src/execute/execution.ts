@@ -1,0 +1,515 @@
+// A build under way: what must be known is found out, what must be there is brought or made, each node at most once.
+// Two questions drive it, asked from the requested nodes down: what is the content of a node (`know`), and are its
+// bytes where they should be (`obtain`). A node whose new content equals the old leaves everything above it alone.
+import { rm } from 'node:fs/promises';
+import type { Content, Item } from '../model/content.js';
+import { contentSize } from '../model/content.js';
+import { ResError } from '../model/error.js';
+import type { EventListener, Work } from '../model/event.js';
+import type { Node } from '../model/node.js';
+import { makingOf } from '../kinds/kind.js';
+import { type Assessment, assess } from '../plan/assess.js';
+import type { Fusion } from '../plan/fusion.js';
+import { Holdings, type Holding, occupantOf, outputPaths } from '../plan/places.js';
+import { makerOf } from '../plan/registry.js';
+import type { Workspace } from '../plan/workspace.js';
+import type { Fetcher } from '../sources/fetch.js';
+import { ChainFailure, type ChainNode, type MadeNode, runAction, type Supply } from './action.js';
+import { download } from './download.js';
+import { errorReport } from './errors.js';
+import { placeOutput, restoreOutput, temporaryFor } from './outputs.js';
+import { Throttle } from './progress.js';
+import type { Pools } from './pools.js';
+import { offlineError, remoteNodes } from './resolve.js';
+import { verifyContent } from './verify-content.js';
+
+export interface ExecutionOptions {
+  readonly workspace: Workspace;
+  readonly closure: readonly string[];
+  readonly requested: ReadonlySet<string>;
+  readonly fusion: Fusion;
+  readonly pools: Pools;
+  readonly priority: (node: string) => number;
+  readonly fetcher: () => Fetcher;
+  readonly listener: EventListener;
+  readonly signal: AbortSignal;
+  readonly force: boolean;
+  readonly offline: boolean;
+  readonly overwrite: boolean;
+  readonly keepGoing: boolean;
+}
+
+/** Thrown to the users of a node that failed, or that was not started because another one had failed. */
+export class Unavailable extends Error {
+  readonly node: string;
+  constructor(node: string) {
+    super(`${node} is not available`);
+    this.node = node;
+  }
+}
+
+/** What the pools refuse with once the build winds down. */
+class WindingDown extends Error {}
+
+export class Execution {
+  readonly ran = new Set<string>();
+  readonly restored = new Set<string>();
+  readonly failed = new Map<string, unknown>();
+  readonly skipped = new Map<string, string>();
+  downloadedBytes = 0;
+
+  readonly #o: ExecutionOptions;
+  readonly #workspace: Workspace;
+  readonly #contents = new Map<string, Content>();
+  readonly #peeking = new Map<string, Promise<Content | null>>();
+  readonly #knowing = new Map<string, Promise<Content>>();
+  readonly #producing = new Map<string, Promise<Content>>();
+  readonly #obtaining = new Map<string, Promise<void>>();
+  readonly #holdings: Holdings;
+  /** Paths that an action reads at the moment: they are copied from, not moved. */
+  readonly #reading = new Map<string, number>();
+  /** Intermediates that were written to the store in this build. */
+  readonly #dropped = new Map<string, Item>();
+
+  constructor(options: ExecutionOptions) {
+    this.#o = options;
+    this.#workspace = options.workspace;
+    this.#holdings = new Holdings(options.workspace);
+    options.signal.addEventListener('abort', () => options.pools.close(new WindingDown()), { once: true });
+  }
+
+  /** Brings every requested node up to date. Failures are kept in `failed` and `skipped`; only bugs reject. */
+  async run(): Promise<void> {
+    const targets = this.#o.force ? this.#o.closure : [...this.#o.requested];
+    const outcomes = await Promise.allSettled(
+      targets.map(async (name) => {
+        if (!this.#o.force || this.#o.requested.has(name)) await this.obtain(name);
+        else if (!this.#streamsAway(name)) await this.#know(name);
+      }),
+    );
+    await Promise.allSettled(this.#producing.values());
+    for (const outcome of outcomes) {
+      if (outcome.status === 'rejected' && !(outcome.reason instanceof Unavailable)) throw outcome.reason;
+    }
+  }
+
+  /** Removes intermediates that were made on the way and that nobody asked for. */
+  async dropIntermediates(): Promise<void> {
+    const kept = new Set<string>();
+    for (const [name, content] of this.#contents) {
+      if (!this.#dropped.has(name)) for (const { digest } of content) kept.add(digest);
+    }
+    for (const { digest, type } of this.#dropped.values()) {
+      if (!kept.has(digest)) await this.#workspace.store.remove(digest, type);
+    }
+  }
+
+  /** The bytes of a node: in the place of its output, or at hand for an intermediate. */
+  obtain(name: string): Promise<void> {
+    return memo(this.#obtaining, name, () => this.#obtain(this.#node(name)));
+  }
+
+  async #obtain(node: Node): Promise<void> {
+    const maker = makerOf(node);
+    const making = maker.is === 'kind' ? makingOf(maker.kind, node.recipe).by : undefined;
+    if (making === 'naming') {
+      const outcomes = await Promise.allSettled(node.references.map((reference) => this.obtain(reference.node)));
+      const broken = outcomes.find((outcome) => outcome.status === 'rejected');
+      if (broken) throw this.#skip(node.name, broken.reason);
+      return;
+    }
+    const content = await this.#know(node.name);
+    if (this.#producing.has(node.name) || (await this.#inPlace(node, content))) return;
+    const holdings = await this.#holdings.findAll(node, content);
+    if (holdings && node.output === undefined) return;
+    if (making === 'sharing') {
+      if (!holdings) await this.#upstream(node, () => this.obtain(node.references[0]?.node ?? ''));
+      if (node.output !== undefined) await this.#guard(node, () => this.#restore(node, content, 'execute'));
+    } else if (holdings) {
+      await this.#guard(node, () => this.#restore(node, content, 'restore'));
+    } else {
+      await this.#produce(node.name);
+    }
+  }
+
+  /** The content of a node, found by its trace or else by making it. */
+  #know(name: string): Promise<Content> {
+    return memo(this.#knowing, name, async () => (await this.#peek(name)) ?? this.#produce(name));
+  }
+
+  /** The content of a node if it can be known without making the node itself, or what streams into it. */
+  #peek(name: string): Promise<Content | null> {
+    return memo(this.#peeking, name, async () => {
+      const node = this.#node(name);
+      const known = await this.#upstream(node, () => this.#peekInputs(node));
+      if (!known || this.#forced(node)) return null;
+      return this.#guardAssess(node);
+    });
+  }
+
+  /** Whether the contents of all inputs are known. */
+  async #peekInputs(node: Node): Promise<boolean> {
+    const contents = await settleAll(
+      node.references.map(async ({ node: input }) => {
+        const content = this.#o.fusion.joins(input, node.name) ? await this.#peek(input) : await this.#know(input);
+        if (content) this.#contents.set(input, content);
+        return content;
+      }),
+    );
+    return contents.every((content) => content !== null);
+  }
+
+  async #guardAssess(node: Node): Promise<Content | null> {
+    try {
+      const { content } = await this.#assess(node);
+      if (content) this.#contents.set(node.name, content);
+      return content;
+    } catch (error) {
+      throw this.#fail(node, error);
+    }
+  }
+
+  #assess(node: Node): Promise<Assessment> {
+    return assess(this.#workspace, node, (input) => this.#contents.get(input) ?? null);
+  }
+
+  #produce(name: string): Promise<Content> {
+    return memo(this.#producing, name, async () => {
+      const node = this.#node(name);
+      const maker = makerOf(node);
+      if (maker.is === 'source') return this.#produceArtifact(node);
+      const by = makingOf(maker.kind, node.recipe).by;
+      if (by === 'naming' || by === 'sharing') throw new Error(`${name} has no action of its own`);
+      return this.#produceTarget(node, maker.kind.pool);
+    });
+  }
+
+  async #produceArtifact(node: Node): Promise<Content> {
+    const sums = await this.#upstream(node, () => this.#sumsPath(node));
+    return this.#guard(node, async () => {
+      const [remote] = remoteNodes(this.#workspace, [node.name]);
+      if (!remote) throw new ResError('file-not-found', `${node.name}: its files are gone`);
+      if (this.#o.offline && !isLocal(this.#workspace, remote.identity)) throw offlineError(node.name, remote.identity);
+      const started = Date.now();
+      this.#start(node.name, 'download', remote.identity, []);
+      const progress = new Throttle(node.name, this.#o.listener);
+      const paths = new Map<Item, string>();
+      const { content, bytes } = await download(
+        {
+          workspace: this.#workspace,
+          fetcher: this.#o.fetcher(),
+          signal: this.#o.signal,
+          pooled: (work) => this.#o.pools.run('network', this.#o.priority(node.name), work),
+          onProgress: (done, total) => progress.bytes(done, total),
+          onNotice: (message) => this.#o.listener({ type: 'notice', node: node.name, message }),
+          check: (item) => verifyContent(node, item.digest, [node.output, item.name].filter(isText), sums),
+          place: async (temp, item) => {
+            const output = outputPaths(this.#workspace, node, [item])[0];
+            if (output) await placeOutput(this.#workspace, temp, { node, item, path: output.path, overwrite: this.#o.overwrite });
+            else paths.set(item, await this.#workspace.store.put(temp, item.digest, item.type));
+          },
+        },
+        remote,
+      );
+      this.downloadedBytes += bytes;
+      this.#contents.set(node.name, content);
+      this.#holdings.refresh();
+      if (node.output !== undefined && !(await this.#inPlace(node, content))) await this.#putBack(node, content);
+      await this.#record(node, Date.now() - started);
+      this.#finish(node, 'download', started, content);
+      return content;
+    });
+  }
+
+  async #produceTarget(node: Node, pool: 'cpu' | 'disk'): Promise<Content> {
+    const sums = await this.#upstream(node, () => this.#sumsPath(node));
+    const chain = await this.#upstream(node, () => this.#chain(node));
+    return this.#guard(node, () =>
+      this.#o.pools.run(pool, this.#o.priority(node.name), () => this.#runChain(node, chain, sums)),
+    );
+  }
+
+  /** Makes the inputs' bytes ready and says where each comes from. */
+  async #chain(node: Node): Promise<ChainNode> {
+    const inputs = await settleAll(
+      node.references
+        .filter(({ role }) => role !== 'sums')
+        .map(async ({ role, node: name }) => ({ role, node: name, supply: await this.#supply(node, name) })),
+    );
+    return { node, inputs };
+  }
+
+  async #supply(consumer: Node, name: string): Promise<Supply> {
+    const input = this.#node(name);
+    if (this.#o.fusion.joins(name, consumer.name)) {
+      const content = this.#contents.get(name);
+      const holdings = content && !this.#forced(input) ? await this.#holdings.findAll(input, content) : undefined;
+      if (!holdings) return { from: 'stream', chain: await this.#upstream(input, () => this.#chain(input)) };
+    }
+    await this.obtain(name);
+    const content = await this.#know(name);
+    const holdings = await this.#holdings.findAll(input, content);
+    if (!holdings) throw new Error(`${name} was obtained but is not at hand`);
+    return { from: 'files', holdings, items: content };
+  }
+
+  async #sumsPath(node: Node): Promise<string | undefined> {
+    if (!node.verify || !('sums' in node.verify)) return undefined;
+    const name = node.verify.sums;
+    await this.obtain(name);
+    const holdings = await this.#holdings.findAll(this.#node(name), await this.#know(name));
+    return holdings?.[0]?.path;
+  }
+
+  async #runChain(node: Node, chain: ChainNode, sums: string | undefined): Promise<Content> {
+    const started = Date.now();
+    const through = streamedNodes(chain).map(({ name }) => name);
+    this.#start(node.name, 'execute', describeWork(node), through);
+    const progress = new Throttle(node.name, this.#o.listener);
+    const output = outputPaths(this.#workspace, node, null)[0]?.path;
+    const temp = await temporaryFor(this.#workspace, output ?? this.#workspace.paths.tmp + '/object');
+    const read = chainPaths(chain);
+    for (const path of read) this.#reading.set(path, (this.#reading.get(path) ?? 0) + 1);
+    try {
+      const made = await runAction(chain, {
+        workspace: this.#workspace,
+        temp,
+        signal: this.#o.signal,
+        onBytes: (done, total) => progress.bytes(done, total),
+        onPercent: (percent) => progress.percent(percent),
+        onOutput: (name, text) => this.#o.listener({ type: 'output', node: name, text }),
+      });
+      await this.#accept(made, sums, Date.now() - started);
+      const item = made.at(-1)?.item;
+      if (!item) throw new Error(`${node.name} made nothing`);
+      if (output !== undefined) {
+        await placeOutput(this.#workspace, temp, { node, item, path: output, overwrite: this.#o.overwrite });
+      } else {
+        await this.#workspace.store.put(temp, item.digest, item.type);
+        if (!this.#o.requested.has(node.name)) this.#dropped.set(node.name, item);
+      }
+      this.#holdings.refresh();
+      this.#finish(node, 'execute', started, [item]);
+      return [item];
+    } finally {
+      for (const path of read) this.#reading.set(path, (this.#reading.get(path) ?? 1) - 1);
+      await rm(temp, { recursive: true, force: true });
+    }
+  }
+
+  /** Checks what a chain made and writes it down, in the order of the bytes. */
+  async #accept(made: readonly MadeNode[], sums: string | undefined, durationMs: number): Promise<void> {
+    for (const { node, item, sha256, names } of made) {
+      if (node.verify && sha256) {
+        const path = node === made.at(-1)?.node ? sums : await this.#sumsPath(node);
+        await verifyContent(node, sha256, names, path).catch((error: unknown) => {
+          throw new ChainFailure(node.name, error, undefined);
+        });
+      }
+      const { action, key } = await this.#assess(node);
+      if (!action || key === null) throw new Error(`${node.name} ran with inputs that are not known`);
+      const at = Date.now();
+      this.#contents.set(node.name, [item]);
+      this.#workspace.state.traces.set(key, { content: [item], durationMs, at });
+      this.#workspace.state.nodes.set(node.name, { key, action, status: 'done', at, durationMs });
+      this.ran.add(node.name);
+    }
+  }
+
+  /** Puts a node's known content at its output paths. */
+  async #restore(node: Node, content: Content, work: Work): Promise<void> {
+    const started = Date.now();
+    this.#start(node.name, work, node.output ?? '', []);
+    await this.#putBack(node, content);
+    await this.#record(node, Date.now() - started);
+    this.#finish(node, work, started, content);
+  }
+
+  async #putBack(node: Node, content: Content): Promise<void> {
+    const progress = new Throttle(node.name, this.#o.listener);
+    const total = contentSize(content);
+    let done = 0;
+    const holdings = await this.#holdings.findAll(node, content);
+    for (const [i, { path, item }] of outputPaths(this.#workspace, node, content).entries()) {
+      const holding = holdings?.[i];
+      if (!item || !holding) throw new Error(`${node.name} was to be restored but is not at hand`);
+      if (holding.path === path) continue;
+      await restoreOutput(
+        this.#workspace,
+        holding,
+        { node, item, path, overwrite: this.#o.overwrite },
+        {
+          mayMove: !this.#isRead(holding),
+          signal: this.#o.signal,
+          onBytes: (bytes) => {
+            done += bytes;
+            progress.bytes(done, total);
+          },
+        },
+      );
+      this.#holdings.refresh();
+    }
+  }
+
+  #isRead({ path }: Holding): boolean {
+    return (this.#reading.get(path) ?? 0) > 0;
+  }
+
+  async #inPlace(node: Node, content: Content): Promise<boolean> {
+    if (node.output === undefined) return false;
+    for (const { path, item } of outputPaths(this.#workspace, node, content)) {
+      const occupant = await occupantOf(this.#workspace, path, item);
+      if (occupant.is !== 'ours' || occupant.digest !== item?.digest) return false;
+    }
+    return true;
+  }
+
+  async #record(node: Node, durationMs: number): Promise<void> {
+    const { action, key } = await this.#assess(node);
+    if (key !== null) this.#workspace.state.nodes.set(node.name, { key, action, status: 'done', at: Date.now(), durationMs });
+  }
+
+  #start(node: string, work: Work, detail: string, through: readonly string[]): void {
+    this.#o.listener({ type: 'started', node, work, detail, through });
+  }
+
+  #finish(node: Node, work: Work, started: number, content: Content): void {
+    if (work === 'restore') this.restored.add(node.name);
+    else this.ran.add(node.name);
+    this.#o.listener({
+      type: 'finished',
+      node: node.name,
+      work,
+      duration_ms: Date.now() - started,
+      size: contentSize(content),
+      digests: content.map(({ digest }) => digest),
+      output: node.output ?? null,
+    });
+  }
+
+  /** Waits for other nodes on behalf of one: when they are not to be had, it is skipped. */
+  async #upstream<T>(node: Node, wait: () => Promise<T>): Promise<T> {
+    try {
+      return await wait();
+    } catch (error) {
+      throw this.#skip(node.name, error);
+    }
+  }
+
+  /** Does a node's own work: an error in it is the node's failure. */
+  async #guard<T>(node: Node, work: () => Promise<T>): Promise<T> {
+    try {
+      this.#o.signal.throwIfAborted();
+      return await work();
+    } catch (error) {
+      throw error instanceof WindingDown ? this.#skip(node.name, error) : this.#fail(node, error);
+    }
+  }
+
+  #skip(name: string, reason: unknown): unknown {
+    if (reason instanceof Unavailable || reason instanceof WindingDown) {
+      const because = reason instanceof Unavailable ? reason.node : 'another failure';
+      if (!this.failed.has(name) && !this.skipped.has(name)) {
+        this.skipped.set(name, because);
+        this.#o.listener({ type: 'skipped', node: name, because });
+      }
+      return new Unavailable(because);
+    }
+    return reason;
+  }
+
+  #fail(node: Node, error: unknown): Unavailable {
+    const at = error instanceof ChainFailure ? error.node : node.name;
+    const cause = error instanceof ChainFailure ? error.cause : error;
+    const log = error instanceof ChainFailure ? (error.log ?? null) : null;
+    if (!this.failed.has(at)) {
+      this.failed.set(at, cause);
+      const interrupted = this.#o.signal.aborted;
+      if (!interrupted) {
+        const report = errorReport(cause, log);
+        this.#o.listener({ type: 'failed', node: at, error: report });
+        void this.#recordFailure(this.#node(at), report.message);
+      }
+      if (interrupted || !this.#o.keepGoing) this.#o.pools.close(new WindingDown());
+    }
+    return at === node.name ? new Unavailable(at) : (this.#skip(node.name, new Unavailable(at)) as Unavailable);
+  }
+
+  async #recordFailure(node: Node, error: string): Promise<void> {
+    const { action, key } = await this.#assess(node).catch(() => ({ action: null, key: null }));
+    const last = this.#workspace.state.nodes.get(node.name);
+    this.#workspace.state.nodes.set(node.name, {
+      key: key ?? '',
+      action: action ?? last?.action ?? null,
+      status: 'failed',
+      at: Date.now(),
+      durationMs: last?.durationMs ?? 0,
+      error,
+    });
+  }
+
+  #forced(node: Node): boolean {
+    const maker = makerOf(node);
+    if (!this.#o.force || maker.is !== 'kind' || this.#contents.has(node.name)) return false;
+    const { by } = makingOf(maker.kind, node.recipe);
+    return by !== 'naming' && by !== 'sharing';
+  }
+
+  /** Whether the node streams into its one user and is made with it. */
+  #streamsAway(name: string): boolean {
+    return this.#o.closure.some((consumer) => this.#o.fusion.joins(name, consumer));
+  }
+
+  #node(name: string): Node {
+    const node = this.#workspace.graph.nodes.get(name);
+    if (!node) throw new Error(`${name} is not in the graph`);
+    return node;
+  }
+}
+
+function memo<T>(map: Map<string, Promise<T>>, name: string, make: () => Promise<T>): Promise<T> {
+  let promise = map.get(name);
+  if (!promise) {
+    promise = make();
+    // Whoever awaits it sees the error; a node that nobody awaits any more must not end the process.
+    promise.catch(() => undefined);
+    map.set(name, promise);
+  }
+  return promise;
+}
+
+/** Waits for all, then gives the values or throws the first error: nothing is left running behind. */
+async function settleAll<T>(promises: readonly Promise<T>[]): Promise<T[]> {
+  const outcomes = await Promise.allSettled(promises);
+  return outcomes.map((outcome) => {
+    if (outcome.status === 'rejected') throw outcome.reason;
+    return outcome.value;
+  });
+}
+
+function streamedNodes(chain: ChainNode): readonly Node[] {
+  return chain.inputs.flatMap(({ supply }) =>
+    supply.from === 'stream' ? [...streamedNodes(supply.chain), supply.chain.node] : [],
+  );
+}
+
+function chainPaths(chain: ChainNode): readonly string[] {
+  return chain.inputs.flatMap(({ supply }) =>
+    supply.from === 'stream' ? chainPaths(supply.chain) : supply.holdings.map(({ path }) => path),
+  );
+}
+
+/** `convert qcow2`: the kind and what it is done to. */
+function describeWork(node: Node): string {
+  const inputs = node.references.filter(({ role }) => role !== 'sums').map((reference) => reference.node);
+  return `${node.kind} ${inputs.join(' ')}`;
+}
+
+function isText(value: string | undefined): value is string {
+  return value !== undefined;
+}
+
+/** Whether every file of a source lies on this machine. */
+function isLocal(workspace: Workspace, identity: string): boolean {
+  return workspace.lock.get(identity)?.files.every(({ url }) => url.startsWith('file:')) ?? false;
+}

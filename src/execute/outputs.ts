@@ -1,0 +1,129 @@
+// Content into its place: how a file gets its final name, and what becomes of the one that was there.
+import { chmod, mkdir, rm, stat } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { dirname, join, relative } from 'node:path';
+import type { Item } from '../model/content.js';
+import { ResError } from '../model/error.js';
+import type { Node } from '../model/node.js';
+import { type Holding, occupantOf, type Placement } from '../plan/places.js';
+import type { Workspace } from '../plan/workspace.js';
+import { cloneOrCopy, fsyncDir, fsyncFile, ioError, moveOrCopy } from '../store/files.js';
+
+export interface Placing {
+  readonly node: Node;
+  readonly item: Item;
+  /** Absolute final path. */
+  readonly path: string;
+  readonly overwrite: boolean;
+}
+
+/**
+ * Moves a finished file or directory to an output path. The record of what will stand there is on disk before the
+ * name changes, with what stood there before, so that after a crash at any point either is known to be res's own.
+ * A former output that res made goes into the store. Rejects with ResError `output-modified`, `output-foreign`, …
+ */
+export async function placeOutput(workspace: Workspace, temp: string, placing: Placing): Promise<void> {
+  const { node, item, path } = placing;
+  const { state, cache, store } = workspace;
+  await makeFolder(dirname(path));
+  const occupant = await occupantOf(workspace, path, item);
+  const former = occupant.is === 'ours' ? occupant.digest : undefined;
+  if ((occupant.is === 'changed' || occupant.is === 'foreign') && !placing.overwrite) {
+    throw occupiedError(workspace, [{ path, item, occupant }]);
+  }
+  const executable = node.executable || item.executable === true;
+  if (item.type === 'file') await setMode(temp, executable);
+  const formerType = state.outputs.get(path)?.type ?? item.type;
+  state.outputs.set(path, {
+    digest: item.digest,
+    node: node.name,
+    type: item.type,
+    size: item.size,
+    executable,
+    ...(former === undefined || former === item.digest ? {} : { previous: former }),
+  });
+  if (item.type === 'file') await fsyncFile(temp);
+  await state.flush();
+  if (former !== undefined && former !== item.digest) await store.put(path, former, formerType);
+  else if (occupant.is !== 'absent') await rm(path, { recursive: true, force: true });
+  cache.forget(path);
+  await moveOrCopy(temp, path);
+  await fsyncDir(dirname(path));
+  if (item.type === 'file') await cache.record(path, item.digest);
+  else await cache.digestOfDirectory(path);
+}
+
+/** Puts known content at an output path from where it is at hand: moved out of the store, else cloned or copied. */
+export async function restoreOutput(
+  workspace: Workspace,
+  holding: Holding,
+  placing: Placing,
+  options: { readonly mayMove: boolean; readonly signal: AbortSignal; readonly onBytes: (bytes: number) => void },
+): Promise<void> {
+  const temp = await temporaryFor(workspace, placing.path);
+  try {
+    if (holding.place === 'store' && options.mayMove) {
+      await workspace.store.take(placing.item.digest, placing.item.type, temp);
+    } else {
+      await cloneOrCopy(holding.path, temp, options);
+    }
+    await placeOutput(workspace, temp, placing);
+  } finally {
+    await rm(temp, { recursive: true, force: true });
+  }
+}
+
+/** A new name for a temporary on the file system of `path`; its folder exists. */
+export async function temporaryFor(workspace: Workspace, path: string): Promise<string> {
+  const { outputDir } = workspace.graph.manifest;
+  await makeFolder(dirname(path));
+  const near = (await stat(dirname(path))).dev === (await stat(workspace.paths.tmp)).dev;
+  const folder = near ? workspace.paths.tmp : temporaryFolder(outputDir);
+  await mkdir(folder, { recursive: true });
+  return join(folder, randomUUID());
+}
+
+/** Where temporaries lie when the outputs are on another file system than `.res`. */
+export function temporaryFolder(outputDir: string): string {
+  return join(outputDir, '.res-tmp');
+}
+
+/** Removes what a killed build left; only under the workspace's lock. */
+export async function removeTemporaries(workspace: Workspace): Promise<void> {
+  await rm(workspace.paths.tmp, { recursive: true, force: true });
+  await mkdir(workspace.paths.tmp, { recursive: true });
+  await rm(temporaryFolder(workspace.graph.manifest.outputDir), { recursive: true, force: true });
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'EEXIST' || code === 'ENOTDIR') {
+      throw new ResError('output-blocked', `cannot make the folder ${folder}: a file is in the way`, {
+        hint: 'Move that file away, or choose another `output` or `output-dir`.',
+        cause: error,
+      });
+    }
+    throw ioError(error, 'make the folder', folder);
+  }
+}
+
+/** Permission bits of an output: writable by its user as the umask allows, executable where it is a program. */
+async function setMode(path: string, executable: boolean): Promise<void> {
+  const allowed = (executable ? 0o777 : 0o666) & ~process.umask();
+  if (((await stat(path)).mode & 0o777) !== allowed) await chmod(path, allowed);
+}
+
+/** One error for all output paths that hold what res may not overwrite. */
+export function occupiedError(workspace: Workspace, occupied: readonly Placement[]): ResError {
+  const foreign = occupied.every(({ occupant }) => occupant.is === 'foreign');
+  const names = occupied.map(({ path, occupant }) => {
+    const shown = relative(workspace.graph.manifest.dir, path);
+    return `${shown} ${occupant.is === 'foreign' ? 'was not made by res' : 'was changed since res made it'}`;
+  });
+  return new ResError(foreign ? 'output-foreign' : 'output-modified', `${names.join('; ')}: not overwritten`, {
+    hint: 'Move or copy it away to keep it, or let it be replaced with `--overwrite`.',
+  });
+}

@@ -1,0 +1,218 @@
+// External programs: no shell, a clean environment, their own process group, output to the node's log; stopped when
+// the build is, and gone when res is.
+import { createWriteStream, type WriteStream } from 'node:fs';
+import { finished } from 'node:stream/promises';
+import { Readable } from 'node:stream';
+import { execa, type Options, type ResultPromise } from 'execa';
+import { ResError } from '../model/error.js';
+import type { Env } from '../model/env.js';
+import type { ExecOptions } from '../kinds/kind.js';
+import { findProgram } from '../plan/tools.js';
+
+/** Time between TERM and KILL, ms. */
+const GRACE_MS = 3000;
+const TAIL_LINES = 20;
+
+/** The log of one run of one node, opened when the first line comes. */
+export class NodeLog {
+  readonly path: string;
+  readonly #onLine: (line: string) => void;
+  readonly #tail: string[] = [];
+  #stream: WriteStream | undefined;
+  #rest = '';
+
+  constructor(path: string, onLine: (line: string) => void) {
+    this.path = path;
+    this.#onLine = onLine;
+  }
+
+  get written(): boolean {
+    return this.#stream !== undefined;
+  }
+
+  write(text: string): void {
+    this.#stream ??= createWriteStream(this.path);
+    this.#stream.write(text);
+    const lines = (this.#rest + text).split(/\r?\n/);
+    this.#rest = lines.pop() ?? '';
+    for (const line of lines) this.#keep(line);
+  }
+
+  line(line: string): void {
+    this.write(`${line}\n`);
+  }
+
+  /** The last lines written, at most 20. */
+  tail(): readonly string[] {
+    return this.#rest === '' ? [...this.#tail] : [...this.#tail, this.#rest].slice(-TAIL_LINES);
+  }
+
+  async close(): Promise<void> {
+    if (this.#rest !== '') this.#keep(this.#rest);
+    this.#rest = '';
+    if (!this.#stream) return;
+    this.#stream.end();
+    await finished(this.#stream);
+  }
+
+  #keep(line: string): void {
+    this.#tail.push(line);
+    if (this.#tail.length > TAIL_LINES) this.#tail.shift();
+    this.#onLine(line);
+  }
+}
+
+export interface ProcessContext {
+  readonly env: Env;
+  readonly cwd: string;
+  readonly log: NodeLog;
+  readonly signal: AbortSignal;
+}
+
+/** Rejects with ResError `tool-missing`, `command-failed` or `interrupted`. */
+export async function runProgram(
+  context: ProcessContext,
+  argv: readonly [string, ...string[]],
+  options: ExecOptions = {},
+): Promise<{ readonly stdout: string }> {
+  const child = start(context, argv, options.stdin ? Readable.from(options.stdin, { objectMode: false }) : undefined);
+  let stdout = '';
+  child.stdout.setEncoding('utf8');
+  child.stdout.on('data', (text: string) => {
+    if (options.onStdout) {
+      options.onStdout(text);
+      return;
+    }
+    stdout += text;
+    context.log.write(text);
+  });
+  await ended(context, argv, child);
+  return { stdout };
+}
+
+/**
+ * Sends bytes through a program. The iterable ends when the program has ended well, and throws as `runProgram`
+ * rejects; a consumer that stops early stops the program.
+ */
+export async function* pipeProgram(
+  context: ProcessContext,
+  argv: readonly [string, ...string[]],
+  input: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  const source = Readable.from(input, { objectMode: false, highWaterMark: 1 << 20 });
+  let sourceError: unknown;
+  source.on('error', (error) => {
+    sourceError = error;
+  });
+  const child = start(context, argv, source);
+  const end = ended(context, argv, child);
+  end.catch(() => undefined);
+  let complete = false;
+  try {
+    for await (const chunk of child.stdout) yield chunk as Uint8Array;
+    complete = true;
+  } finally {
+    if (!complete) {
+      stop(child);
+      source.destroy();
+    }
+  }
+  if (sourceError !== undefined) throw sourceError;
+  await end;
+}
+
+type Child = ResultPromise<{ buffer: false; reject: false; detached: true; stdout: 'pipe'; stderr: 'pipe' }>;
+
+function start(context: ProcessContext, argv: readonly [string, ...string[]], stdin: Readable | undefined): Child {
+  context.signal.throwIfAborted();
+  const [program, ...args] = argv;
+  const path = findProgram(program, context.env);
+  if (path === undefined) {
+    throw new ResError('tool-missing', `the program ${program} is not installed, or not on PATH`, {
+      hint: 'Run `res doctor --fix` to install what is missing.',
+    });
+  }
+  context.log.line(`$ ${commandLine(argv)}`);
+  const options = {
+    buffer: false,
+    reject: false,
+    detached: true,
+    cleanup: false,
+    stdin: stdin ? 'pipe' : 'ignore',
+    stdout: 'pipe',
+    stderr: 'pipe',
+    encoding: 'buffer',
+    extendEnv: false,
+    env: cleanEnvironment(context.env),
+    cwd: context.cwd,
+  } as const satisfies Options;
+  const [file, fileArgs] = tied(path, args, context.env);
+  const child = execa(file, fileArgs, options) as unknown as Child;
+  if (stdin && child.stdin) {
+    // A program that ends before it has read all (EPIPE) tells by its exit status; a broken source ends its input.
+    child.stdin.on('error', () => stdin.destroy());
+    stdin.on('error', () => stop(child));
+    stdin.pipe(child.stdin);
+  }
+  child.stderr.setEncoding('utf8');
+  child.stderr.on('data', (text: string) => context.log.write(text));
+  return child;
+}
+
+/** Ties the program's life to that of res where the system can (Linux: a signal on the parent's death). */
+function tied(path: string, args: readonly string[], env: Env): [string, string[]] {
+  const setpriv = process.platform === 'linux' ? findProgram('setpriv', env) : undefined;
+  return setpriv ? [setpriv, ['--pdeathsig', 'KILL', '--', path, ...args]] : [path, [...args]];
+}
+
+async function ended(context: ProcessContext, argv: readonly string[], child: Child): Promise<void> {
+  const onAbort = () => stop(child);
+  context.signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    const result = await child;
+    if (context.signal.aborted) throw new ResError('interrupted', 'interrupted');
+    if (result.exitCode === 0) return;
+    const how = result.signal ? `was ended by ${result.signal}` : `failed with exit status ${result.exitCode ?? 'unknown'}`;
+    throw new ResError('command-failed', `${argv[0]} ${how}`, {
+      command: {
+        argv,
+        ...(result.exitCode === undefined ? {} : { exitCode: result.exitCode }),
+        ...(result.signal === undefined ? {} : { signal: result.signal }),
+        tail: context.log.tail(),
+      },
+    });
+  } finally {
+    context.signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** Ends the whole process group: TERM, and KILL after a grace. */
+function stop(child: Child): void {
+  const { pid } = child;
+  if (pid === undefined || child.exitCode !== null) return;
+  signalGroup(pid, 'SIGTERM');
+  const timer = setTimeout(() => signalGroup(pid, 'SIGKILL'), GRACE_MS);
+  child.once('exit', () => clearTimeout(timer));
+}
+
+function signalGroup(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-pid, signal);
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  }
+}
+
+function cleanEnvironment(env: Env): Record<string, string> {
+  const kept: Record<string, string> = { LANG: env.LANG ?? 'C.UTF-8' };
+  for (const name of ['PATH', 'HOME', 'TMPDIR']) {
+    const value = env[name];
+    if (value !== undefined) kept[name] = value;
+  }
+  return kept;
+}
+
+/** The command as a person would type it in a shell. */
+export function commandLine(argv: readonly string[]): string {
+  return argv.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)).join(' ');
+}

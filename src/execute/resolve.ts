@@ -1,0 +1,98 @@
+// Sources to lock entries: what the outside says a release or a URL holds, asked once and written down.
+import { writeLock } from '../manifest/lockfile.js';
+import { ResError } from '../model/error.js';
+import type { EventListener } from '../model/event.js';
+import type { Node } from '../model/node.js';
+import { makerOf } from '../plan/registry.js';
+import type { Workspace } from '../plan/workspace.js';
+import type { Fetcher } from '../sources/fetch.js';
+import type { Source, SourceContext } from '../sources/source.js';
+
+export interface RemoteNode {
+  readonly node: Node;
+  readonly source: Source;
+  readonly identity: string;
+}
+
+/** The remote artifacts among the names. */
+export function remoteNodes(workspace: Workspace, names: readonly string[]): readonly RemoteNode[] {
+  return names.flatMap((name) => {
+    const node = workspace.graph.nodes.get(name);
+    const maker = node ? makerOf(node) : undefined;
+    if (!node || maker?.is !== 'source' || maker.source.place !== 'remote') return [];
+    return [{ node, source: maker.source, identity: maker.source.identity(node.recipe) }];
+  });
+}
+
+export function sourceContext(workspace: Workspace, fetcher: Fetcher, signal: AbortSignal): SourceContext {
+  return { dir: workspace.graph.manifest.dir, env: workspace.env, http: fetcher.client, signal };
+}
+
+export interface ResolveOptions {
+  readonly offline: boolean;
+  readonly frozen: boolean;
+  readonly signal: AbortSignal;
+  readonly listener: EventListener;
+}
+
+export interface ResolveFailure {
+  readonly node: string;
+  readonly error: unknown;
+}
+
+/**
+ * Puts entries into the workspace's lock (in memory) for those of the names that have none. Sources are asked side
+ * by side; all failures are given together.
+ */
+export async function resolveMissing(
+  workspace: Workspace,
+  names: readonly string[],
+  fetcher: () => Fetcher,
+  options: ResolveOptions,
+): Promise<readonly ResolveFailure[]> {
+  const failures: ResolveFailure[] = [];
+  const missing = new Map<string, RemoteNode>();
+  for (const remote of remoteNodes(workspace, names)) {
+    const entry = workspace.lock.get(remote.identity);
+    if (options.frozen && (!entry || entry.files.some((file) => file.sha256 === undefined || file.size === undefined))) {
+      failures.push({ node: remote.node.name, error: frozenError(remote, entry !== undefined) });
+    } else if (!entry) {
+      missing.set(remote.identity, remote);
+    }
+  }
+  await Promise.all(
+    [...missing.values()].map(async ({ node, source, identity }) => {
+      try {
+        if (options.offline && needsNetwork(source)) throw offlineError(node.name, identity);
+        if (needsNetwork(source)) options.listener({ type: 'resolving', source: identity });
+        workspace.lock.set(identity, await source.resolve(node.recipe, sourceContext(workspace, fetcher(), options.signal)));
+      } catch (error) {
+        failures.push({ node: node.name, error });
+      }
+    }),
+  );
+  return failures;
+}
+
+/** Sources whose URLs stand in the manifest are resolved without asking anyone. */
+function needsNetwork(source: Source): boolean {
+  return source.asks ?? false;
+}
+
+function frozenError({ node, identity }: RemoteNode, incomplete: boolean): ResError {
+  const what = incomplete ? 'an incomplete entry' : 'no entry';
+  return new ResError('lock-missing-entry', `${node.name}: the lock has ${what} for ${identity}, and --frozen forbids to make one`, {
+    hint: `Run \`res build ${node.name}\` without --frozen once, and commit resources.lock.yaml.`,
+  });
+}
+
+export function offlineError(node: string, what: string): ResError {
+  return new ResError('offline', `${node}: ${what} is not at hand, and --offline forbids to fetch it`, {
+    hint: 'Run it once without --offline where there is a network.',
+  });
+}
+
+/** Writes the lock if anything in it is new. */
+export async function saveLock(workspace: Workspace): Promise<void> {
+  await writeLock(workspace.lockFile, { sources: Object.fromEntries(workspace.lock) });
+}

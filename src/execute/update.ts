@@ -1,0 +1,119 @@
+// `res update`: sources are asked anew and the lock says what they are now.
+import { join } from 'node:path';
+import { closure } from '../graph/select.js';
+import type { EventListener } from '../model/event.js';
+import type { LockEntry } from '../model/lock.js';
+import type { Workspace } from '../plan/workspace.js';
+import { createFetcher, type Fetcher } from '../sources/fetch.js';
+import { acquireLock } from '../store/lock.js';
+import { prepareWorkspace } from '../store/paths.js';
+import type { UpdateReport } from './api.js';
+import { download } from './download.js';
+import { offlineError, type RemoteNode, remoteNodes, saveLock, sourceContext } from './resolve.js';
+import { shortDigest } from '../plan/reasons.js';
+
+export interface UpdateOptions {
+  readonly signal?: AbortSignal;
+  readonly listener?: EventListener;
+  readonly offline?: boolean;
+}
+
+/**
+ * Resolves the sources of the nodes and of what they are made of. A source that does not give digests is downloaded,
+ * for its content is the only thing that tells whether it changed. Rejects with ResError; the lock is then untouched.
+ */
+export async function update(workspace: Workspace, names: readonly string[], options: UpdateOptions = {}): Promise<UpdateReport> {
+  const signal = options.signal ?? new AbortController().signal;
+  const listener = options.listener ?? (() => undefined);
+  const remotes = distinct(remoteNodes(workspace, closure(workspace.graph, names)));
+  const [first] = remotes;
+  if (options.offline && first) throw offlineError(first.node.name, first.identity);
+  await prepareWorkspace(workspace.paths);
+  const lock = await acquireLock(join(workspace.paths.root, 'lock'), {
+    describe: `res update ${names.join(' ')}`,
+    onWait: (holder) => listener({ type: 'waiting', for: holder }),
+    signal,
+  });
+  const fetcher = createFetcher({ env: workspace.env, mirrors: workspace.graph.manifest.mirrors });
+  const before = new Map(workspace.lock);
+  try {
+    await Promise.all(
+      remotes.map(async (remote) => {
+        listener({ type: 'resolving', source: remote.identity });
+        workspace.lock.set(
+          remote.identity,
+          await remote.source.resolve(remote.node.recipe, sourceContext(workspace, fetcher, signal)),
+        );
+        if (lacksDigests(workspace.lock.get(remote.identity))) await fetchContent(workspace, remote, fetcher, listener, signal);
+      }),
+    );
+    await saveLock(workspace);
+    await workspace.state.flush();
+  } catch (error) {
+    workspace.lock.clear();
+    for (const [identity, entry] of before) workspace.lock.set(identity, entry);
+    throw error;
+  } finally {
+    await fetcher.close();
+    await lock.release();
+  }
+  const sources = remotes
+    .map(({ identity }) => ({ source: identity, ...compare(before.get(identity), workspace.lock.get(identity)) }))
+    .sort((a, b) => (a.source < b.source ? -1 : 1));
+  return { sources };
+}
+
+function distinct(remotes: readonly RemoteNode[]): readonly RemoteNode[] {
+  return [...new Map(remotes.map((remote) => [remote.identity, remote])).values()];
+}
+
+function lacksDigests(entry: LockEntry | undefined): boolean {
+  return entry?.files.some(({ sha256, size }) => sha256 === undefined || size === undefined) ?? false;
+}
+
+async function fetchContent(
+  workspace: Workspace,
+  remote: RemoteNode,
+  fetcher: Fetcher,
+  listener: EventListener,
+  signal: AbortSignal,
+): Promise<void> {
+  const { name } = remote.node;
+  await download(
+    {
+      workspace,
+      fetcher,
+      signal,
+      pooled: (work) => work(),
+      onProgress: (done, total) => listener({ type: 'progress', node: name, done, total, unit: 'bytes' }),
+      onNotice: (message) => listener({ type: 'notice', node: name, message }),
+      check: async () => undefined,
+      place: async (temp, item) => {
+        await workspace.store.put(temp, item.digest, item.type);
+      },
+    },
+    remote,
+  );
+}
+
+function compare(was: LockEntry | undefined, now: LockEntry | undefined): Pick<UpdateReport['sources'][number], 'change' | 'details'> {
+  if (!now) return { change: 'removed', details: [] };
+  if (!was) return { change: 'added', details: now.files.map(({ name, sha256 }) => `${name} ${shown(sha256)}`) };
+  const details: string[] = [];
+  if (was.tag !== now.tag) details.push(`tag ${was.tag ?? 'none'} -> ${now.tag ?? 'none'}`);
+  if (was.commit !== now.commit) details.push(`commit ${was.commit ?? 'none'} -> ${now.commit ?? 'none'}`);
+  const before = new Map(was.files.map((file) => [file.name, file]));
+  for (const file of now.files) {
+    const old = before.get(file.name);
+    before.delete(file.name);
+    if (!old) details.push(`${file.name} is new`);
+    else if (old.sha256 !== file.sha256) details.push(`${file.name} ${shown(old.sha256)} -> ${shown(file.sha256)}`);
+    else if (old.url !== file.url) details.push(`${file.name} has a new URL, and the same content`);
+  }
+  for (const name of before.keys()) details.push(`${name} is gone`);
+  return { change: details.length === 0 ? 'unchanged' : 'changed', details };
+}
+
+function shown(sha256: string | undefined): string {
+  return sha256 === undefined ? 'unknown' : shortDigest(`sha256:${sha256}`);
+}

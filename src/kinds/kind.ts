@@ -1,0 +1,90 @@
+// What a kind of target is to the rest of res: what it reads, what of its recipe decides the bytes, which tools it
+// needs and how its output is made. A kind never touches the store, the clock, the terminal or the environment.
+import type { JsonObject } from '../model/json.js';
+import type { KindReferences } from '../model/node.js';
+
+export interface Kind extends KindReferences {
+  /** The key in the manifest. */
+  readonly name: string;
+  /** The fields of the recipe that can change the bytes, defaults filled in. References are left out: their digests count. */
+  keyed(recipe: JsonObject): JsonObject;
+  /** Programs whose identity is part of the key. */
+  tools(recipe: JsonObject): readonly string[];
+  /** Which pool limits it, beside -j. */
+  readonly pool: 'cpu' | 'disk';
+  readonly making: Making;
+  /**
+   * The image format of the result where the recipe decides it (`raw`, `qcow2`, …), given that of the first input;
+   * undefined when only the bytes can tell.
+   */
+  imageFormat?(recipe: JsonObject, input: string | undefined): string | undefined;
+  /** Bytes the output may take at most or on average, from the bytes of the inputs; undefined when there is no telling. */
+  estimate?(recipe: JsonObject, inputBytes: number): number | undefined;
+}
+
+/** How the output comes about. The executor does the writing, hashing, checking and renaming. */
+export type Making =
+  /** Nothing of its own: a name for several nodes. */
+  | { readonly by: 'naming' }
+  /** The very content of its one input. */
+  | { readonly by: 'sharing' }
+  /** Bytes in order, once through: can be joined with its producer and its consumer in one pass. */
+  | { readonly by: 'streaming'; open(recipe: JsonObject, context: KindContext): AsyncIterable<Uint8Array> }
+  /** A file written by the kind at `context.out`. */
+  | { readonly by: 'writing'; write(recipe: JsonObject, context: KindContext): Promise<void> }
+  /** Either, as the recipe says. */
+  | { readonly by: 'recipe'; choose(recipe: JsonObject): Exclude<Making, { by: 'recipe' }> }
+  /** A directory filled by the kind at `context.out`, which exists and is empty. */
+  | { readonly by: 'filling'; fill(recipe: JsonObject, context: KindContext): Promise<void> };
+
+/** The making for this recipe. */
+export function makingOf(kind: Kind, recipe: JsonObject): Exclude<Making, { by: 'recipe' }> {
+  return kind.making.by === 'recipe' ? kind.making.choose(recipe) : kind.making;
+}
+
+export interface KindContext {
+  /** In the order of `references` (`sums` left out). */
+  readonly inputs: readonly KindInput[];
+  /** Absolute path of a temporary name that the kind creates (writing) or fills (filling). Empty when streaming. */
+  readonly out: string;
+  /** A fresh empty directory for the kind's own temporaries; removed afterwards. */
+  readonly scratch: string;
+  readonly signal: AbortSignal;
+  /**
+   * Runs a program without a shell: clean environment, own process group, output to the node's log.
+   * Rejects with ResError `tool-missing` or `command-failed`.
+   */
+  exec(argv: readonly [string, ...string[]], options?: ExecOptions): Promise<{ readonly stdout: string }>;
+  /**
+   * Sends bytes through a program and gives what it prints on stdout. Ends when the program ended well, rejects as
+   * `exec` does; a consumer that stops early stops the program.
+   */
+  pipe(argv: readonly [string, ...string[]], input: AsyncIterable<Uint8Array>): AsyncIterable<Uint8Array>;
+  /** Whether a program is on PATH. */
+  has(program: string): boolean;
+  /** Percent done, 0 to 100, for kinds whose bytes res does not see. */
+  percent(done: number): void;
+  /** A line for the node's log. */
+  log(line: string): void;
+  /** Says which member of an archive the stream is (its name is looked up in `sums`) and whether it is a program. */
+  member(name: string, options: { readonly executable: boolean }): void;
+}
+
+export interface ExecOptions {
+  /** Called with each chunk that the program prints on stdout; stdout is then neither kept nor logged. */
+  readonly onStdout?: (text: string) => void;
+  /** Bytes for its standard input, which is then closed; without it, stdin is closed at once. */
+  readonly stdin?: AsyncIterable<Uint8Array>;
+}
+
+export interface KindInput {
+  readonly role: string;
+  readonly node: string;
+  readonly items: readonly { readonly name: string; readonly size: number | null }[];
+  /** Image format, where its producer decided it. */
+  readonly format: string | undefined;
+  /** All items concatenated, in order, in pieces of up to 1 MiB. May be called once only. */
+  stream(): AsyncIterable<Uint8Array>;
+  /** Paths of the items, to read only; a streamed input is first written to scratch. */
+  paths(): Promise<readonly string[]>;
+}

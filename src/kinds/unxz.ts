@@ -1,0 +1,44 @@
+// xz without the program, by xz-decompress: any number of streams with padding between them, checked to their end.
+import { ReadableStream } from 'node:stream/web';
+import xz from 'xz-decompress';
+
+/** What xz-embedded's return codes (enum xz_ret) mean for the data. */
+const MEANINGS: Readonly<Record<string, string>> = {
+  '2': 'its integrity check is of a kind that cannot be verified without the program xz',
+  '3': 'it needs too much memory',
+  '4': 'it needs too much memory',
+  '5': 'something else follows its end',
+  '6': 'it uses options that only the program xz knows',
+  '7': 'its data is damaged',
+  '8': 'unexpected end',
+};
+
+/** Throws an Error that says what is wrong with the data. */
+export async function* unxz(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const iterator = input[Symbol.asyncIterator]();
+  let inputFailure: unknown;
+  const source = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          const next = await iterator.next();
+          if (next.done) controller.close();
+          else controller.enqueue(next.value);
+        } catch (error) {
+          inputFailure = error;
+          throw error;
+        }
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  try {
+    yield* new xz.XzReadableStream(source);
+  } catch (error) {
+    if (inputFailure !== undefined) throw inputFailure;
+    const code = error instanceof Error ? /error code (\d+)$/.exec(error.message)?.[1] : undefined;
+    throw code === undefined ? error : new Error(MEANINGS[code] ?? `its decoder failed with code ${code}`);
+  } finally {
+    await iterator.return?.();
+  }
+}

@@ -1,0 +1,58 @@
+// A node: one thing that can be had, with the recipe for it. Plain data; what a recipe means is known to its kind.
+import type { Location } from './diagnostic.js';
+import type { JsonObject } from './json.js';
+
+export type NodeSection = 'artifact' | 'target';
+
+/** One use of a node by another. `role` says what for: `in`, `sums`, or the name of an input of `run`. */
+export interface Reference {
+  readonly role: string;
+  readonly node: string;
+}
+
+export type Verify = { readonly sha256: string } | { readonly sums: string };
+
+/** One row of the support table that `res list` prints. */
+export interface Variant {
+  /** Param values for which the row holds. */
+  readonly when: Readonly<Record<string, string>>;
+  readonly label?: string;
+  readonly state?: 'stable' | 'experimental' | 'deprecated';
+  readonly worksWith?: readonly string[];
+}
+
+/** A node as declared and interpolated: every string is final. */
+export interface NodeDeclaration {
+  readonly name: string;
+  readonly section: NodeSection;
+  /** The kind key: `url`, `github`, `merge`, `convert`, … */
+  readonly kind: string;
+  /**
+   * The kind key and the kind's own fields, as in the manifest after interpolation:
+   * `{ convert: 'qcow2', to: 'raw' }`. Fields common to all kinds are not in it.
+   */
+  readonly recipe: JsonObject;
+  readonly description?: string;
+  /** Relative to output-dir, with `/`. Absent: an intermediate. */
+  readonly output?: string;
+  readonly executable: boolean;
+  readonly verify?: Verify;
+  readonly variants: readonly Variant[];
+  /** Where a field of the node (or the node itself: `[]`) stands in the manifest; computed when asked. */
+  readonly locate: (path: readonly (string | number)[]) => Location;
+}
+
+/** A node in the graph: its references found to be real. */
+export interface Node extends NodeDeclaration {
+  /** In order of meaning; `sums` of `verify` last. */
+  readonly references: readonly Reference[];
+}
+
+/**
+ * What the graph must know of a kind to find a recipe's references; kinds and sources give it
+ * (graph/ lies below them and knows none by name).
+ */
+export interface KindReferences {
+  /** References of the recipe, and the path in it where each is written, for diagnostics. */
+  references(recipe: JsonObject): readonly (Reference & { readonly path: readonly (string | number)[] })[];
+}

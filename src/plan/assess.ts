@@ -1,0 +1,171 @@
+// What is known of one node from what is known of its inputs: its action, its key, its content. Nothing is run and
+// nothing is asked; plan and build both stand on this.
+import { createHash } from 'node:crypto';
+import { type Action, KEY_FORMAT, type ActionInput } from '../model/action.js';
+import type { Content, Item } from '../model/content.js';
+import { sha256Digest } from '../model/digest.js';
+import { canonicalJson, type JsonObject } from '../model/json.js';
+import type { LockEntry } from '../model/lock.js';
+import type { Node } from '../model/node.js';
+import { ResError } from '../model/error.js';
+import { expandPath } from '../sources/path.js';
+import type { Pin, Source } from '../sources/source.js';
+import { makingOf, type Kind } from '../kinds/kind.js';
+import { makerOf } from './registry.js';
+import type { Workspace } from './workspace.js';
+
+export interface Assessment {
+  /** Null while an input is not known. */
+  readonly action: Action | null;
+  readonly key: string | null;
+  /** Null while not known: the action has no trace, or the source is not locked. */
+  readonly content: Content | null;
+}
+
+/** Content of an input by the name of its node; null while not known. */
+export type ContentOf = (node: string) => Content | null;
+
+export function actionKey(action: Action): string {
+  return createHash('sha256')
+    .update(canonicalJson({ format: KEY_FORMAT, ...action } as unknown as JsonObject))
+    .digest('hex');
+}
+
+/** Rejects with ResError for a `path` artifact whose file is missing and for a pin that contradicts the lock. */
+export async function assess(workspace: Workspace, node: Node, contentOf: ContentOf): Promise<Assessment> {
+  const maker = makerOf(node);
+  return maker.is === 'source'
+    ? assessArtifact(workspace, node, maker.source)
+    : assessTarget(workspace, node, maker.kind, contentOf);
+}
+
+async function assessArtifact(workspace: Workspace, node: Node, source: Source): Promise<Assessment> {
+  const content =
+    source.place === 'workspace'
+      ? await workspaceContent(workspace, node, source)
+      : remoteContent(workspace, node, source);
+  const inputs = content ? [{ role: 'content', digests: content.map((item) => item.digest) }] : [];
+  const action: Action = { kind: node.kind, recipe: node.recipe, tools: {}, inputs };
+  return { action, key: actionKey(action), content };
+}
+
+async function workspaceContent(workspace: Workspace, node: Node, source: Source): Promise<Content> {
+  const { dir } = workspace.graph.manifest;
+  const files = await expandPath(source.identity(node.recipe), dir).catch((error: unknown) => {
+    if (!(error instanceof ResError)) throw error;
+    throw new ResError(error.code, error.message, {
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      diagnostics: [{ message: error.message, location: node.locate([node.kind]) }],
+      cause: error,
+    });
+  });
+  const items: Item[] = [];
+  for (const { name, path } of files) {
+    const known = workspace.cache.knownSync(path, 'sha256') ?? (await workspace.cache.digestOf(path, 'sha256'));
+    items.push({ name, type: 'file', digest: known.digest, size: known.size });
+  }
+  return items;
+}
+
+/** The lock's entry for a source with the manifest's own pins laid over it. Throws ResError when they contradict. */
+export function pinnedEntry(workspace: Workspace, node: Node, source: Source): LockEntry | undefined {
+  const entry = workspace.lock.get(source.identity(node.recipe));
+  if (!entry) return undefined;
+  const pins: readonly Pin[] = source.pins(node.recipe) ?? [];
+  return {
+    ...entry,
+    files: entry.files.map((file, i) => {
+      const pin = pins[i];
+      if (!pin) return file;
+      if (
+        (pin.sha256 !== undefined && file.sha256 !== undefined && pin.sha256.toLowerCase() !== file.sha256) ||
+        (pin.size !== undefined && file.size !== undefined && pin.size !== file.size)
+      ) {
+        throw new ResError('lock-mismatch', `${node.name}: the manifest pins other content for ${file.name} than the lock holds`, {
+          hint: `If the pin is right, run \`res update ${node.name}\`; if the lock is right, correct the pin.`,
+          diagnostics: [{ message: 'pinned here', location: node.locate([node.kind]) }],
+        });
+      }
+      return {
+        ...file,
+        ...(pin.sha256 === undefined ? {} : { sha256: pin.sha256.toLowerCase() }),
+        ...(pin.size === undefined ? {} : { size: pin.size }),
+      };
+    }),
+  };
+}
+
+function remoteContent(workspace: Workspace, node: Node, source: Source): Content | null {
+  const entry = pinnedEntry(workspace, node, source);
+  return entry ? entryContent(entry) : null;
+}
+
+/** The content that an entry fixes, or null while a digest or size is missing. */
+export function entryContent(entry: LockEntry): Content | null {
+  const items: Item[] = [];
+  for (const { name, sha256, size } of entry.files) {
+    if (sha256 === undefined || size === undefined) return null;
+    items.push({ name, type: 'file', digest: sha256Digest(sha256), size });
+  }
+  return items;
+}
+
+async function assessTarget(workspace: Workspace, node: Node, kind: Kind, contentOf: ContentOf): Promise<Assessment> {
+  const inputs: ActionInput[] = [];
+  for (const { role, node: name } of node.references) {
+    const content = contentOf(name);
+    if (!content) return { action: null, key: null, content: null };
+    inputs.push({ role, digests: content.map((item) => item.digest) });
+  }
+  const recipe = keyedRecipe(node, kind, imageFormatOf(workspace, node.references[0]?.node));
+  const tools = kind.tools(node.recipe);
+  const action: Action = {
+    kind: node.kind,
+    recipe,
+    tools: tools.length === 0 ? {} : await toolIdentities(workspace, node, tools),
+    inputs,
+  };
+  const making = makingOf(kind, node.recipe);
+  const key = actionKey(action);
+  if (making.by === 'naming' || making.by === 'sharing') {
+    return { action, key, content: node.references.filter((r) => r.role !== 'sums').flatMap((r) => contentOf(r.node) ?? []) };
+  }
+  return { action, key, content: workspace.state.traces.get(key)?.content ?? null };
+}
+
+/** A pinned sum decides whether the bytes are accepted, so it is keyed with what decides them. */
+function keyedRecipe(node: Node, kind: Kind, inputFormat: string | undefined): JsonObject {
+  return {
+    ...kind.keyed(node.recipe),
+    ...(kind.imageFormat && inputFormat !== undefined ? { 'input-format': inputFormat } : {}),
+    ...(node.verify && 'sha256' in node.verify ? { verify: node.verify.sha256 } : {}),
+  };
+}
+
+/** The image format that the producer of a node decided, looked up through kinds that hand it on. */
+export function imageFormatOf(workspace: Workspace, name: string | undefined): string | undefined {
+  const formats: Kind[] = [];
+  const recipes: JsonObject[] = [];
+  for (let at = name; at !== undefined; ) {
+    const node = workspace.graph.nodes.get(at);
+    const maker = node ? makerOf(node) : undefined;
+    if (!node || maker?.is !== 'kind' || !maker.kind.imageFormat) break;
+    formats.push(maker.kind);
+    recipes.push(node.recipe);
+    at = node.references[0]?.node;
+  }
+  return formats.reduceRight<string | undefined>((format, kind, i) => kind.imageFormat?.(recipes[i] ?? {}, format), undefined);
+}
+
+/**
+ * A program that is not there counts as the one that the node was last made with: that it was removed is no reason
+ * to build anew, and when something must run, the missing program is an error of its own.
+ */
+async function toolIdentities(workspace: Workspace, node: Node, tools: readonly string[]): Promise<Record<string, string>> {
+  const identities: Record<string, string> = {};
+  for (const tool of tools) {
+    identities[tool] =
+      (await workspace.tools.identity(tool)) ?? workspace.state.nodes.get(node.name)?.action?.tools[tool] ?? 'not found';
+  }
+  return identities;
+}

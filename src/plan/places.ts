@@ -1,0 +1,146 @@
+// Where bytes are: what stands at an output path, and from where known content can be had.
+import { existsSync, lstatSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Content, Item } from '../model/content.js';
+import { type Digest, digestAlgorithm } from '../model/digest.js';
+import type { Node } from '../model/node.js';
+import { expandPath } from '../sources/path.js';
+import { makerOf } from './registry.js';
+import type { Workspace } from './workspace.js';
+
+export interface OutputPath {
+  /** Absolute. */
+  readonly path: string;
+  /** Null while the content is not known. */
+  readonly item: Item | null;
+}
+
+/**
+ * Where a node's content appears: one path, or for a list of files one path a file in the folder that `output` names.
+ * Empty for an intermediate, and for a list that is not known yet.
+ */
+export function outputPaths(workspace: Workspace, node: Node, content: Content | null): readonly OutputPath[] {
+  if (node.output === undefined) return [];
+  const path = join(workspace.graph.manifest.outputDir, node.output);
+  const maker = makerOf(node);
+  const many = maker.is === 'source' ? (maker.source.many?.(node.recipe) ?? false) : (content?.length ?? 1) !== 1;
+  if (!many) return [{ path, item: content?.[0] ?? null }];
+  return (content ?? []).map((item) => ({ path: join(path, item.name), item }));
+}
+
+/** What stands at a path. `changed`: res made a file there, and somebody wrote to it since. */
+export type Occupant =
+  | { readonly is: 'absent' }
+  | { readonly is: 'ours'; readonly digest: Digest }
+  | { readonly is: 'changed' }
+  | { readonly is: 'foreign' };
+
+/** An output path with what stands there. */
+export interface Placement extends OutputPath {
+  readonly occupant: Occupant;
+}
+
+/**
+ * Looks at an output path. Content is read only where its stat is not the recorded one, and of a file that res has
+ * no record of only when its size is that of the content expected (which is then taken for what it is).
+ */
+export async function occupantOf(workspace: Workspace, path: string, expected: Item | null): Promise<Occupant> {
+  const { cache, state } = workspace;
+  const stat = lstatSync(path, { throwIfNoEntry: false });
+  if (!stat) return { is: 'absent' };
+  const record = state.outputs.get(path);
+  const type = stat.isDirectory() ? 'directory' : stat.isFile() ? 'file' : undefined;
+  if (record) {
+    if (type !== record.type) return { is: 'changed' };
+    if (type === 'file' && stat.size !== record.size && record.previous === undefined) return { is: 'changed' };
+    const digest = await digestAt(cache, path, type, record.digest);
+    if (digest === record.digest) return { is: 'ours', digest };
+    // A build that was killed between writing its record and renaming the file leaves the one before.
+    if (record.previous === undefined) return { is: 'changed' };
+    const before = await digestAt(cache, path, type, record.previous);
+    return before === record.previous ? { is: 'ours', digest: before } : { is: 'changed' };
+  }
+  if (!expected || type !== expected.type || (type === 'file' && stat.size !== expected.size)) return { is: 'foreign' };
+  const digest = await digestAt(cache, path, type, expected.digest);
+  return digest === expected.digest ? { is: 'ours', digest } : { is: 'foreign' };
+}
+
+async function digestAt(
+  cache: Workspace['cache'],
+  path: string,
+  type: 'file' | 'directory',
+  like: Digest,
+): Promise<Digest> {
+  if (type === 'directory') return (await cache.digestOfDirectory(path)).digest;
+  const algorithm = digestAlgorithm(like) === 'tree' ? 'derived' : 'sha256';
+  return (cache.knownSync(path, algorithm) ?? (await cache.digestOf(path, algorithm))).digest;
+}
+
+/** Bytes at hand. `store` and `output` are res's own and may be moved; `workspace` is a file of the user's. */
+export interface Holding {
+  readonly place: 'store' | 'output' | 'workspace';
+  readonly path: string;
+}
+
+/** Finds known content: in outputs of other nodes, in the store, in files of the workspace. Built once a plan. */
+export class Holdings {
+  readonly #workspace: Workspace;
+  #outputs: Map<Digest, string[]> | undefined;
+
+  constructor(workspace: Workspace) {
+    this.#workspace = workspace;
+  }
+
+  /** Where the item can be had without work, the cheapest place first; undefined when nowhere. */
+  find(item: Item): Holding | undefined {
+    const { store } = this.#workspace;
+    if (store.has(item.digest, item.type)) return { place: 'store', path: store.path(item.digest, item.type) };
+    const output = this.#outputIndex().get(item.digest)?.find((path) => this.#unchanged(path, item));
+    return output === undefined ? undefined : { place: 'output', path: output };
+  }
+
+  /** All items of a node, or undefined when one is missing. Files of a `path` artifact are where they lie. */
+  async findAll(node: Node, content: Content): Promise<readonly Holding[] | undefined> {
+    const maker = makerOf(node);
+    if (maker.is === 'source' && maker.source.place === 'workspace') {
+      const files = await expandPath(maker.source.identity(node.recipe), this.#workspace.graph.manifest.dir);
+      return files.map(({ path }) => ({ place: 'workspace', path }));
+    }
+    const found: Holding[] = [];
+    for (const item of content) {
+      const holding = this.find(item) ?? (await this.#inPlace(node, content, item));
+      if (!holding) return undefined;
+      found.push(holding);
+    }
+    return found;
+  }
+
+  async #inPlace(node: Node, content: Content, item: Item): Promise<Holding | undefined> {
+    const output = outputPaths(this.#workspace, node, content).find((at) => at.item === item);
+    if (!output) return undefined;
+    const occupant = await occupantOf(this.#workspace, output.path, item);
+    return occupant.is === 'ours' && occupant.digest === item.digest ? { place: 'output', path: output.path } : undefined;
+  }
+
+  #outputIndex(): Map<Digest, string[]> {
+    if (this.#outputs) return this.#outputs;
+    const index = new Map<Digest, string[]>();
+    for (const [path, { digest }] of this.#workspace.state.outputs.entries()) {
+      const paths = index.get(digest);
+      if (paths) paths.push(path);
+      else index.set(digest, [path]);
+    }
+    this.#outputs = index;
+    return index;
+  }
+
+  #unchanged(path: string, item: Item): boolean {
+    if (item.type === 'directory') return existsSync(path);
+    return this.#workspace.cache.knownSync(path, 'any')?.digest === item.digest;
+  }
+
+  /** Forgets what it found in outputs: something was moved. */
+  refresh(): void {
+    this.#outputs = undefined;
+  }
+}

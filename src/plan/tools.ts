@@ -1,0 +1,70 @@
+// Which program a name stands for, and what it says it is: part of the key of what it makes.
+import { accessSync, constants, statSync } from 'node:fs';
+import { delimiter, isAbsolute, join } from 'node:path';
+import { execa } from 'execa';
+import type { Env } from '../model/env.js';
+import type { KeyedLog } from '../store/keyed-log.js';
+import type { ToolRecord } from '../store/state.js';
+
+/** The absolute path of a program on PATH, or undefined. */
+export function findProgram(name: string, env: Env): string | undefined {
+  const candidates = isAbsolute(name) ? [name] : searchPath(env).map((folder) => join(folder, name));
+  return candidates.find(isProgram);
+}
+
+export function searchPath(env: Env): readonly string[] {
+  return (env.PATH ?? '/usr/local/bin:/usr/bin:/bin').split(delimiter).filter((folder) => folder !== '');
+}
+
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+export class Tools {
+  readonly #records: KeyedLog<ToolRecord>;
+  readonly #env: Env;
+  readonly #known = new Map<string, string | undefined>();
+
+  constructor(records: KeyedLog<ToolRecord>, env: Env) {
+    this.#records = records;
+    this.#env = env;
+  }
+
+  /**
+   * The first line of what `NAME --version` prints; undefined when the program is not there. The program is asked
+   * only when its path, size or modification time is not the recorded one.
+   */
+  async identity(name: string): Promise<string | undefined> {
+    if (!this.#known.has(name)) this.#known.set(name, await this.#ask(name));
+    return this.#known.get(name);
+  }
+
+  /** As found by `identity` before; undefined when it was not asked or the program is not there. */
+  known(name: string): string | undefined {
+    return this.#known.get(name);
+  }
+
+  async #ask(name: string): Promise<string | undefined> {
+    const path = findProgram(name, this.#env);
+    if (path === undefined) return undefined;
+    const { size, mtimeNs } = statSync(path, { bigint: true });
+    const record = this.#records.get(path);
+    if (record && record.size === Number(size) && record.mtimeNs === String(mtimeNs)) return record.identity;
+    const answer = await execa(path, ['--version'], {
+      stdin: 'ignore',
+      reject: false,
+      timeout: 10_000,
+      extendEnv: false,
+      env: { PATH: this.#env.PATH, HOME: this.#env.HOME, LANG: 'C.UTF-8' },
+    });
+    const line = answer.stdout.split('\n', 1)[0]?.trim() || answer.stderr.split('\n', 1)[0]?.trim();
+    const identity = line || `${size} bytes, modified ${mtimeNs}`;
+    this.#records.set(path, { size: Number(size), mtimeNs: String(mtimeNs), identity });
+    return identity;
+  }
+}

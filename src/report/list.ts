@@ -1,0 +1,121 @@
+// What `res list` says: the nodes, and the support table of their variants.
+import type { Graph } from '../model/graph.js';
+import type { Node, NodeSection, Variant } from '../model/node.js';
+import type { Page } from './paint.js';
+import { table } from './table.js';
+
+export interface ListJson {
+  readonly name: string | null;
+  readonly params: readonly {
+    readonly name: string;
+    readonly value: string | null;
+    readonly default: string | null;
+    readonly enum: readonly string[] | null;
+    readonly description: string | null;
+  }[];
+  readonly nodes: readonly {
+    readonly name: string;
+    readonly section: NodeSection;
+    readonly kind: string;
+    readonly description: string | null;
+    /** Relative to the output folder; null for an intermediate. */
+    readonly output: string | null;
+    readonly default: boolean;
+    readonly variants: readonly {
+      readonly when: Readonly<Record<string, string>>;
+      readonly label: string | null;
+      readonly state: 'stable' | 'experimental' | 'deprecated' | null;
+      readonly works_with: readonly string[];
+      /** Whether the params in force are those of the row. */
+      readonly current: boolean;
+    }[];
+  }[];
+}
+
+export function listJson(graph: Graph, names: readonly string[]): ListJson {
+  const { manifest } = graph;
+  return {
+    name: manifest.name ?? null,
+    params: manifest.params.map((param) => ({
+      name: param.name,
+      value: manifest.paramValues[param.name] ?? null,
+      default: param.default ?? null,
+      enum: param.enum ?? null,
+      description: param.description ?? null,
+    })),
+    nodes: nodesOf(graph, names).map((node) => ({
+      name: node.name,
+      section: node.section,
+      kind: node.kind,
+      description: node.description ?? null,
+      output: node.output ?? null,
+      default: manifest.defaults.includes(node.name),
+      variants: node.variants.map((variant) => ({
+        when: variant.when,
+        label: variant.label ?? null,
+        state: variant.state ?? null,
+        works_with: variant.worksWith ?? [],
+        current: isCurrent(variant, graph),
+      })),
+    })),
+  };
+}
+
+export function listText(graph: Graph, names: readonly string[], page: Page): string[] {
+  const nodes = nodesOf(graph, names);
+  const variants = nodes.flatMap((node) => node.variants.map((variant) => ({ node, variant })));
+  return [
+    ...table(
+      [
+        { title: 'NODE', cut: 'middle' },
+        { title: 'KIND' },
+        { title: 'OUTPUT', cut: 'middle' },
+        { title: 'DESCRIPTION', cut: 'end' },
+      ],
+      nodes.map((node) => [
+        graph.manifest.defaults.includes(node.name) ? `${node.name} (default)` : node.name,
+        node.kind,
+        node.output ?? '',
+        node.description ?? '',
+      ]),
+      page,
+    ),
+    ...(variants.length === 0 ? [] : ['', ...variantTable(variants, graph, page)]),
+  ];
+}
+
+const STATE_COLOURS = { stable: 'green', experimental: 'yellow', deprecated: 'red' } as const;
+
+function variantTable(
+  variants: readonly { readonly node: Node; readonly variant: Variant }[],
+  graph: Graph,
+  page: Page,
+): string[] {
+  const params = [...new Set(variants.flatMap(({ variant }) => Object.keys(variant.when)))];
+  const rows = variants.map(({ node, variant }) => [
+    isCurrent(variant, graph) ? '*' : ' ',
+    node.name,
+    ...params.map((param) => variant.when[param] ?? ''),
+    variant.label ?? '',
+    variant.state === undefined ? '' : { text: variant.state, colour: STATE_COLOURS[variant.state] },
+    variant.worksWith?.join(', ') ?? '',
+  ]);
+  const columns = [
+    { title: ' ' },
+    { title: 'VARIANT', cut: 'middle' as const },
+    ...params.map((param) => ({ title: param.toUpperCase(), cut: 'middle' as const })),
+    { title: 'LABEL', cut: 'end' as const },
+    { title: 'STATE' },
+    { title: 'WORKS WITH', cut: 'end' as const },
+  ];
+  const values = Object.entries(graph.manifest.paramValues).map(([name, value]) => `${name} ${value}`);
+  return [...table(columns, rows, page), '', `* with the params in force: ${values.join(', ')}`];
+}
+
+function nodesOf(graph: Graph, names: readonly string[]): Node[] {
+  return names.flatMap((name) => graph.nodes.get(name) ?? []);
+}
+
+function isCurrent(variant: Variant, graph: Graph): boolean {
+  return Object.entries(variant.when).every(([param, value]) => graph.manifest.paramValues[param] === value);
+}

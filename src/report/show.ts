@@ -1,0 +1,178 @@
+// What `res show` says: everything known about one node.
+import { digestAlgorithm, type Digest } from '../model/digest.js';
+import type { JsonObject } from '../model/json.js';
+import type { LockEntry } from '../model/lock.js';
+import type { Node, NodeSection } from '../model/node.js';
+import type { NodePlan, NodeState } from '../model/plan.js';
+import { formatBytes, formatDuration } from './format.js';
+import { type Page, stateColours } from './paint.js';
+import { type ReasonJson, reasonJson, reasonText } from './reasons.js';
+import { oneLine } from './text.js';
+
+export interface ShownNode {
+  readonly node: Node;
+  readonly plan: NodePlan;
+  /** Absolute; null for an intermediate. */
+  readonly output: string | null;
+  /** Of artifacts that are locked. */
+  readonly source: { readonly id: string; readonly entry: LockEntry | undefined } | undefined;
+  readonly lastRun: { readonly at: number; readonly durationMs: number; readonly status: 'done' | 'failed' } | undefined;
+  /** Absolute; undefined when the node left none. */
+  readonly log: string | undefined;
+  /** Plain checksums by output, where they were asked for; null where the bytes are not at hand. */
+  readonly sha256: readonly (string | null)[] | undefined;
+}
+
+export interface ShowJson {
+  readonly name: string;
+  readonly section: NodeSection;
+  readonly kind: string;
+  readonly description: string | null;
+  readonly state: NodeState;
+  readonly reasons: readonly ReasonJson[];
+  readonly recipe: JsonObject;
+  readonly verify: JsonObject | null;
+  readonly inputs: readonly { readonly role: string; readonly node: string }[];
+  readonly tools: Readonly<Record<string, string>>;
+  readonly key: string | null;
+  readonly output: string | null;
+  readonly executable: boolean;
+  readonly present: boolean;
+  readonly outputs: readonly {
+    readonly path: string | null;
+    readonly digest: Digest;
+    readonly size: number;
+    /** Only with --sha256. */
+    readonly sha256?: string | null;
+  }[];
+  readonly source: {
+    readonly id: string;
+    readonly tag: string | null;
+    readonly commit: string | null;
+    readonly files: readonly {
+      readonly name: string;
+      readonly url: string;
+      readonly sha256: string | null;
+      readonly size: number | null;
+    }[];
+  } | null;
+  readonly last_run: {
+    /** ISO 8601, UTC. */
+    readonly at: string;
+    readonly duration_ms: number;
+    readonly status: 'done' | 'failed';
+  } | null;
+  readonly log: string | null;
+}
+
+export function showJson(shown: ShownNode): ShowJson {
+  const { node, plan, source, lastRun, sha256 } = shown;
+  return {
+    name: node.name,
+    section: node.section,
+    kind: node.kind,
+    description: node.description ?? null,
+    state: plan.state,
+    reasons: plan.reasons.map(reasonJson),
+    recipe: node.recipe,
+    verify: node.verify === undefined ? null : { ...node.verify },
+    inputs: node.references.map(({ role, node: name }) => ({ role, node: name })),
+    tools: plan.action?.tools ?? {},
+    key: plan.key,
+    output: shown.output,
+    executable: node.executable,
+    present: plan.present,
+    outputs: plan.outputs.map((output, i) => ({
+      ...output,
+      ...(sha256 === undefined ? {} : { sha256: sha256[i] ?? null }),
+    })),
+    source:
+      source === undefined
+        ? null
+        : {
+            id: source.id,
+            tag: source.entry?.tag ?? null,
+            commit: source.entry?.commit ?? null,
+            files: (source.entry?.files ?? []).map((file) => ({
+              name: file.name,
+              url: file.url,
+              sha256: file.sha256 ?? null,
+              size: file.size ?? null,
+            })),
+          },
+    last_run:
+      lastRun === undefined
+        ? null
+        : {
+            at: new Date(lastRun.at).toISOString(),
+            duration_ms: lastRun.durationMs,
+            status: lastRun.status,
+          },
+    log: shown.log ?? null,
+  };
+}
+
+export function showText(shown: ShownNode, page: Page): string[] {
+  const json = showJson(shown);
+  const lines: string[] = [];
+  const field = (name: string, values: readonly string[]) => {
+    values.forEach((value, i) => {
+      lines.push(`${page.paint('dim', (i === 0 ? name : '').padEnd(12))}${oneLine(value)}`);
+    });
+  };
+  lines.push(`${page.paint('bold', json.name)}${json.description === null ? '' : `  ${oneLine(json.description)}`}`);
+  lines.push(
+    `${page.paint('dim', 'state'.padEnd(12))}${page.paint(stateColours[json.state], json.state)}${json.present ? '' : ', bytes not at hand'}`,
+  );
+  field('', shown.plan.reasons.map(reasonText));
+  field('kind', [`${json.kind} (${json.section})`]);
+  field('recipe', recipeLines(json.recipe));
+  field('verify', json.verify === null ? [] : recipeLines(json.verify));
+  field(
+    'inputs',
+    json.inputs.map(({ role, node }) => (role === 'in' ? node : `${node} (${role})`)),
+  );
+  field(
+    'tools',
+    Object.entries(json.tools).map(([tool, identity]) => `${tool}: ${identity}`),
+  );
+  field('key', [json.key ?? 'not known yet: an input is not known']);
+  field('output', [json.output === null ? 'none: an intermediate' : page.path(json.output)]);
+  field('content', shown.plan.content === null ? ['not known yet'] : outputLines(json, shown, page));
+  if (json.source) field('source', sourceLines(json.source));
+  field('last run', [lastRunText(json.last_run)]);
+  field('log', json.log === null ? [] : [page.path(json.log)]);
+  return lines;
+}
+
+function recipeLines(recipe: JsonObject): string[] {
+  return Object.entries(recipe).map(
+    ([field, value]) => `${field}: ${typeof value === 'string' ? value : JSON.stringify(value)}`,
+  );
+}
+
+function outputLines(json: ShowJson, shown: ShownNode, page: Page): string[] {
+  return json.outputs.flatMap(({ path, digest, size, sha256 }, i) => {
+    const name = path === null ? shown.plan.content?.[i]?.name : page.path(path);
+    const plain =
+      sha256 === undefined || digestAlgorithm(digest) === 'sha256'
+        ? []
+        : [sha256 === null ? 'sha256 not known: no plain file at hand' : `sha256:${sha256}`];
+    return [`${name ?? ''}  ${formatBytes(size)} (${size} bytes)`, digest, ...plain];
+  });
+}
+
+function sourceLines({ id, tag, commit, files }: NonNullable<ShowJson['source']>): string[] {
+  return [
+    id,
+    ...(tag === null ? [] : [`tag ${tag}`]),
+    ...(commit === null ? [] : [`commit ${commit}`]),
+    ...(files.length === 0 ? ['not locked yet'] : files.map(({ url }) => url)),
+  ];
+}
+
+function lastRunText(run: ShowJson['last_run']): string {
+  if (run === null) return 'never';
+  const when = `${run.at.slice(0, 19).replace('T', ' ')} UTC`;
+  return `${run.status === 'done' ? 'done' : 'failed'} in ${formatDuration(run.duration_ms)}, ${when}`;
+}

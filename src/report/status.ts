@@ -1,0 +1,96 @@
+// What `res status` says: a row a node.
+import type { Digest } from '../model/digest.js';
+import type { NodePlan, NodeState, Plan, ReasonCode } from '../model/plan.js';
+import { formatBytes } from './format.js';
+import { type Page, stateColours } from './paint.js';
+import { reasonsText } from './reasons.js';
+import { table } from './table.js';
+
+export interface StatusJson {
+  readonly nodes: readonly StatusNodeJson[];
+  readonly summary: Readonly<Record<NodeState, number>>;
+}
+
+export interface StatusNodeJson {
+  readonly name: string;
+  readonly kind: string;
+  readonly state: NodeState;
+  readonly reasons: readonly { readonly code: ReasonCode; readonly detail: string }[];
+  readonly key: string | null;
+  /** Whether the bytes are at hand. */
+  readonly present: boolean;
+  readonly outputs: readonly OutputJson[];
+}
+
+export interface OutputJson {
+  /** Absolute; null while the content has no place of its own. */
+  readonly path: string | null;
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+}
+
+export function statusJson(plan: Plan): StatusJson {
+  const nodes = [...plan.nodes.values()];
+  return {
+    nodes: nodes.map(({ name, kind, state, reasons, key, present, outputs }) => ({
+      name,
+      kind,
+      state,
+      reasons: reasons.map(({ code, detail }) => ({ code, detail })),
+      key,
+      present,
+      outputs,
+    })),
+    summary: countStates(nodes),
+  };
+}
+
+export function statusText(plan: Plan, page: Page): string[] {
+  const nodes = [...plan.nodes.values()];
+  const rows = nodes.map((node) => [
+    node.name,
+    node.kind,
+    { text: node.state, colour: stateColours[node.state] },
+    sizeOf(node),
+    whereOrWhy(node, page),
+  ]);
+  const counts = Object.entries(countStates(nodes)).filter(([, n]) => n > 0);
+  return [
+    ...table(
+      [
+        { title: 'NODE', cut: 'middle' },
+        { title: 'KIND' },
+        { title: 'STATE' },
+        { title: 'SIZE', align: 'right' },
+        { title: 'WHERE, WHY', cut: 'end' },
+      ],
+      rows,
+      page,
+    ),
+    '',
+    counts.map(([state, n]) => `${n} ${state}`).join(', '),
+  ];
+}
+
+/** Whether all that was asked for is fresh. */
+export function isFresh(plan: Plan): boolean {
+  return plan.requested.every((name) => plan.nodes.get(name)?.state === 'fresh');
+}
+
+function countStates(nodes: readonly NodePlan[]): Record<NodeState, number> {
+  const counts: Record<NodeState, number> = { fresh: 0, cached: 0, stale: 0, modified: 0, failed: 0 };
+  for (const { state } of nodes) counts[state]++;
+  return counts;
+}
+
+function sizeOf({ outputs }: NodePlan): string {
+  return outputs.length === 0 ? '' : formatBytes(outputs.reduce((sum, { size }) => sum + size, 0));
+}
+
+function whereOrWhy(node: NodePlan, page: Page): string {
+  if (node.reasons.length > 0) return reasonsText(node.reasons);
+  const [first, ...more] = node.outputs.flatMap(({ path }) => (path === null ? [] : [page.path(path)]));
+  if (first !== undefined) return more.length === 0 ? first : `${first} and ${more.length} more`;
+  return node.state === 'fresh' && !node.present ? 'not needed now' : '';
+}

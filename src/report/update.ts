@@ -1,0 +1,28 @@
+// What `res update` says: what each source resolved to, against what the lock held.
+import { count } from './format.js';
+import type { Page } from './paint.js';
+
+export interface UpdateJson {
+  /** One row a source asked for, in lock order. */
+  readonly sources: readonly {
+    readonly source: string;
+    readonly change: 'unchanged' | 'added' | 'changed' | 'removed';
+    readonly details: readonly string[];
+  }[];
+}
+
+const COLOURS = { changed: 'yellow', added: 'green', removed: 'red', unchanged: 'dim' } as const;
+
+export function updateText({ sources }: UpdateJson, page: Page): string[] {
+  const news = sources.filter(({ change }) => change !== 'unchanged');
+  const unchanged = sources.length - news.length;
+  return [
+    ...news.flatMap(({ source, change, details }) => [
+      `${page.paint(COLOURS[change], change.padEnd(9))} ${source}`,
+      ...details.map((detail) => `          ${detail}`),
+    ]),
+    news.length === 0
+      ? `${count(sources.length, 'source')} asked, nothing changed`
+      : `${count(news.length, 'source')} of ${sources.length} changed in the lock${unchanged > 0 ? `, ${unchanged} unchanged` : ''}`,
+  ];
+}

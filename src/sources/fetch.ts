@@ -1,0 +1,258 @@
+// Gets one file to disk, whole and checked, from the first place that has it: mirrors, the address itself, its
+// alternative. The bytes that arrived before a failure, an interrupt or a crash are used again.
+import { rm } from 'node:fs/promises';
+import type { Env } from '../model/env.js';
+import { ResError } from '../model/error.js';
+import type { Mirror } from '../model/manifest.js';
+import { download } from './download.js';
+import type { Failure, Headers } from './failure.js';
+import { createHttpClient } from './http.js';
+import { copyLocalFile } from './local-file.js';
+import { openNetwork } from './network.js';
+import { openPartial, type Wanted } from './partial.js';
+import { redactUrl } from './redact.js';
+import { DEFAULT_RETRY, isFailure, type RetryPolicy } from './retry.js';
+import type { FetchLocation, HttpClient } from './source.js';
+
+export interface FetchRequest {
+  /** Its URLs are absolute. */
+  readonly location: FetchLocation;
+  /** Absolute path of the file to fill; kept for resuming, with `.json` beside it. */
+  readonly partial: string;
+  /** `sha256`: hex; `size`: bytes. */
+  readonly expected: { readonly sha256?: string; readonly size?: number };
+  /** Bytes there are, and in all; at most every 50 ms, and once at the end. */
+  readonly onProgress: (done: number, total: number | null) => void;
+  readonly onNotice: (message: string) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface Fetched {
+  /** That of the request: complete, checked and synced; the caller gives it its final name. */
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Hex. */
+  readonly sha256: string;
+  /** Bytes that came over the network, also those in vain; 0 for a local file. */
+  readonly downloadedBytes: number;
+}
+
+export interface Fetcher {
+  /**
+   * Rejects with ResError `network`, `http-status`, `unauthorized`, `rate-limited`, `file-not-found`,
+   * `checksum-mismatch`, `size-mismatch`, `io`, `no-space`, `config-invalid`, `interrupted`.
+   */
+  fetch(request: FetchRequest): Promise<Fetched>;
+  readonly client: HttpClient;
+  /** Breaks what is under way, so that the process can end. */
+  close(): Promise<void>;
+}
+
+export interface FetcherOptions extends Partial<RetryPolicy> {
+  readonly env: Env;
+  readonly mirrors: readonly Mirror[];
+  /** ms without a byte after which a connection is given up and tried again; 30 000 by default. */
+  readonly stallMs?: number;
+  /** Of small requests, which belong to no file. */
+  readonly onNotice?: (message: string) => void;
+}
+
+interface Place {
+  readonly url: string;
+  readonly ownHeaders: Headers;
+  readonly isMirror: boolean;
+}
+
+const PROGRESS_EVERY_MS = 50;
+
+export function createFetcher(o: FetcherOptions): Fetcher {
+  const network = openNetwork(o.env, { stallMs: o.stallMs ?? 30_000 });
+  const retry: RetryPolicy = {
+    retries: o.retries ?? DEFAULT_RETRY.retries,
+    baseDelayMs: o.baseDelayMs ?? DEFAULT_RETRY.baseDelayMs,
+  };
+  const client = createHttpClient({ network, retry, onNotice: o.onNotice ?? (() => undefined) });
+
+  async function fetch(r: FetchRequest): Promise<Fetched> {
+    const expected: Wanted = {
+      ...r.expected,
+      ...(r.expected.sha256 === undefined ? {} : { sha256: r.expected.sha256.toLowerCase() }),
+    };
+    const progress = throttled(r.onProgress);
+    let received = 0;
+    const onReceived = (bytes: number) => {
+      received += bytes;
+    };
+
+    async function fromPlaces(places: readonly Place[]): Promise<Fetched | readonly Failure[]> {
+      const failures: Failure[] = [];
+      for (const [i, place] of places.entries()) {
+        const hasOther = i < places.length - 1;
+        const result = /^file:/i.test(place.url) ? await fromFile(place) : await fromServer(place, hasOther);
+        if (!isFailure(result)) return { path: r.partial, ...result.content, downloadedBytes: received };
+        failures.push(result);
+        if (hasOther) r.onNotice(`${result.error.message}; taking the next address`);
+      }
+      return failures;
+    }
+
+    async function fromFile(place: Place): Promise<Got | Failure> {
+      let content: Content;
+      try {
+        content = await copyLocalFile(place.url, r.partial, { signal: r.signal, onProgress: progress });
+      } catch (error) {
+        if (error instanceof ResError && error.code === 'file-not-found')
+          return { kind: 'failed', error, retry: 'no' };
+        throw error;
+      }
+      const wrong = wrongContent(content, expected, place);
+      // A note of an earlier download is not about these bytes.
+      await rm(`${r.partial}.json`, { force: true });
+      if (wrong === undefined) return done(content);
+      await rm(r.partial, { force: true });
+      return wrong;
+    }
+
+    async function fromServer(place: Place, hasOther: boolean): Promise<Got | Failure> {
+      for (let isSecond = false; ; isSecond = true) {
+        const partial = await openPartial(r.partial, expected, r.signal);
+        try {
+          const isThere = expected.sha256 !== undefined && partial.sha256() === expected.sha256;
+          const result = isThere
+            ? ({ kind: 'complete' } as const)
+            : await download(partial, {
+                url: place.url,
+                ownHeaders: place.ownHeaders,
+                expected,
+                network,
+                retry,
+                hasOther,
+                signal: r.signal,
+                onReceived,
+                onProgress: progress,
+                onNotice: r.onNotice,
+              });
+          if (isFailure(result) && result.wrongContent !== true) return result;
+          const content = { size: partial.size, sha256: partial.sha256() };
+          const wrong = isFailure(result) ? result : wrongContent(content, expected, place);
+          if (wrong === undefined) {
+            await partial.finish();
+            return done(content);
+          }
+          const { joined } = partial;
+          await partial.remove();
+          if (!joined || isSecond) return wrong;
+          // What was there before may be to blame; bytes of one answer cannot be joined wrongly.
+          r.onNotice(`${wrong.error.message}; once more, from the start`);
+        } finally {
+          await partial.close();
+        }
+      }
+    }
+
+    function done(content: Content): Got {
+      r.onProgress(content.size, content.size);
+      return { kind: 'got', content };
+    }
+
+    const first = await fromPlaces(placesOf(r.location, o.mirrors));
+    if (!isFailureList(first)) return first;
+    const refused = first.some(
+      ({ status }) => status === 401 || status === 403 || status === 404 || status === 410,
+    );
+    const other = refused ? await r.location.alternative?.() : undefined;
+    if (other === undefined) throw combined(first);
+    const second = await fromPlaces(placesOf(other, []));
+    if (!isFailureList(second)) return second;
+    throw combined([...first, ...second]);
+  }
+
+  return { fetch, client, close: () => network.close() };
+}
+
+interface Content {
+  readonly size: number;
+  readonly sha256: string;
+}
+
+interface Got {
+  readonly kind: 'got';
+  readonly content: Content;
+}
+
+function isFailureList(result: Fetched | readonly Failure[]): result is readonly Failure[] {
+  return Array.isArray(result);
+}
+
+function throttled(report: FetchRequest['onProgress']): FetchRequest['onProgress'] {
+  let last = Number.NEGATIVE_INFINITY;
+  return (done, total) => {
+    const now = performance.now();
+    if (now - last < PROGRESS_EVERY_MS) return;
+    last = now;
+    report(done, total);
+  };
+}
+
+/** Where to ask, in order: for each URL its mirrors, then itself; no place twice. */
+function placesOf(location: FetchLocation, mirrors: readonly Mirror[]): readonly Place[] {
+  const [first] = location.urls;
+  if (first === undefined) throw new Error('a location without a URL');
+  const owner = originOf(first);
+  const places = new Map<string, Place>();
+  const add = (url: string, isMirror: boolean) => {
+    const ownHeaders = owner !== undefined && originOf(url) === owner ? (location.headers ?? {}) : {};
+    if (!places.has(url)) places.set(url, { url, ownHeaders, isMirror });
+  };
+  for (const [i, url] of location.urls.entries()) {
+    for (const mirror of mirrors) {
+      if (!url.startsWith(mirror.from)) continue;
+      for (const to of mirror.to) add(to + url.slice(mirror.from.length), true);
+    }
+    add(url, i > 0);
+  }
+  return [...places.values()];
+}
+
+function originOf(url: string): string | undefined {
+  return /^https?:/i.test(url) ? new URL(url).origin : undefined;
+}
+
+function wrongContent(content: Content, expected: Wanted, place: Place): Failure | undefined {
+  const { size, sha256 } = expected;
+  const where = `${redactUrl(place.url)}${place.isMirror ? ' (a mirror)' : ''}`;
+  const hint =
+    'The file was replaced or damaged. If the change is expected, run `res update`, or correct the checksum in the manifest.';
+  if (size !== undefined && size !== content.size) {
+    const message = `${where}: ${size} bytes expected, ${content.size} found`;
+    return {
+      kind: 'failed',
+      error: new ResError('size-mismatch', message, { hint }),
+      retry: 'no',
+      wrongContent: true,
+    };
+  }
+  if (sha256 !== undefined && sha256 !== content.sha256) {
+    const message = `${where}: wrong checksum\n  expected sha256 ${sha256}\n  actual   sha256 ${content.sha256}`;
+    return {
+      kind: 'failed',
+      error: new ResError('checksum-mismatch', message, { hint }),
+      retry: 'no',
+      wrongContent: true,
+    };
+  }
+  return undefined;
+}
+
+/** The last place's error, which is that of the address itself, with what the others said. */
+function combined(failures: readonly Failure[]): ResError {
+  const last = failures.at(-1);
+  if (last === undefined) throw new Error('a failure without a reason');
+  const others = failures.slice(0, -1).map(({ error }) => error.message.replace(/\s*\n\s*/g, ', '));
+  if (others.length === 0) return last.error;
+  const hint = [last.error.hint, `Tried before: ${others.join('; ')}.`]
+    .filter((text) => text !== undefined)
+    .join(' ');
+  return new ResError(last.error.code, last.error.message, { hint, cause: last.error });
+}

@@ -1,0 +1,110 @@
+// `path: FILE or GLOB`: files of the workspace, hashed where they lie.
+import { type Dirent, statSync } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
+import { basename, dirname, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import picomatch from 'picomatch';
+import { ResError } from '../model/error.js';
+import { errorCode, ioError } from '../store/files.js';
+import { nearest } from './near.js';
+import { textOf } from './recipe.js';
+import type { Source } from './source.js';
+
+export interface WorkspaceFile {
+  /** Without folder. */
+  readonly name: string;
+  /** Absolute. */
+  readonly path: string;
+}
+
+export const pathSource: Source = {
+  name: 'path',
+  place: 'workspace',
+  references: () => [],
+  identity: (recipe) => textOf(recipe.path, 'path'),
+  async resolve(recipe, { dir }) {
+    const files = await expandPath(textOf(recipe.path, 'path'), dir);
+    return { files: files.map(({ name, path }) => ({ name, url: pathToFileURL(path).href })) };
+  },
+  async locate(_recipe, entry) {
+    return entry.files.map(({ url }) => ({ urls: [url] }));
+  },
+  pins: () => undefined,
+};
+
+/**
+ * The files that a path or glob (`*`, `**`, `?`, `[…]`, `{…}`) stands for, sorted by their path below `dir`, by code unit. Hidden
+ * files match only a pattern that names the dot; `**` does not follow links to folders. A file whose very name is the
+ * pattern is that file. Rejects with ResError `file-not-found` when there is none.
+ */
+export async function expandPath(pattern: string, dir: string): Promise<readonly WorkspaceFile[]> {
+  const literal = resolve(dir, pattern);
+  const found = statSync(literal, { throwIfNoEntry: false });
+  if (found?.isFile() === true) return [{ name: basename(literal), path: literal }];
+  const { base, glob, isGlob } = picomatch.scan(pattern);
+  if (!isGlob) {
+    if (found !== undefined) {
+      throw new ResError('file-not-found', `${pattern} is not a file`, {
+        hint: `For the files in it: ${pattern}/*`,
+      });
+    }
+    throw await missing(pattern, literal);
+  }
+  const root = resolve(dir, base);
+  const matches = picomatch(glob);
+  // Braces may hold slashes, `**` any number of folders; otherwise the glob says how deep to look.
+  const depth = /\*\*|\{[^}]*\//.test(glob) ? Number.POSITIVE_INFINITY : glob.split('/').length;
+  const paths = (await walk(root, '', depth)).filter((path) => matches(path)).sort();
+  if (paths.length === 0) {
+    throw new ResError('file-not-found', `no file matches ${pattern}`, { hint: `Looked in ${root}.` });
+  }
+  return paths.map((path) => ({ name: basename(path), path: resolve(root, path) }));
+}
+
+/** Paths of all files below `root`, relative to it, with `/`. */
+async function walk(root: string, below: string, depth: number): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const entry of await entriesOf(resolve(root, below))) {
+    const path = below === '' ? entry.name : `${below}/${entry.name}`;
+    const type = entry.isSymbolicLink() ? await linkType(resolve(root, path)) : typeOf(entry);
+    if (type === 'file') found.push(path);
+    const enter =
+      type === 'folder' && depth > 1 && !(entry.isSymbolicLink() && depth === Number.POSITIVE_INFINITY);
+    // `.res`, `.git`: nothing that a glob means.
+    if (enter && !entry.name.startsWith('.')) found.push(...(await walk(root, path, depth - 1)));
+  }
+  return found;
+}
+
+async function entriesOf(folder: string): Promise<readonly Dirent[]> {
+  try {
+    return await readdir(folder, { withFileTypes: true });
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return [];
+    throw ioError(error, 'cannot read', folder);
+  }
+}
+
+function typeOf(entry: { isFile(): boolean; isDirectory(): boolean }): 'file' | 'folder' | 'other' {
+  return entry.isFile() ? 'file' : entry.isDirectory() ? 'folder' : 'other';
+}
+
+async function linkType(path: string): Promise<'file' | 'folder' | 'other'> {
+  try {
+    return typeOf(await stat(path));
+  } catch (error) {
+    // A link to nowhere is no file.
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ELOOP') return 'other';
+    throw ioError(error, 'cannot read', path);
+  }
+}
+
+async function missing(pattern: string, path: string): Promise<ResError> {
+  const names = (await entriesOf(dirname(path))).map(({ name }) => name);
+  const near = nearest(basename(path), names);
+  const instead =
+    near === undefined ? undefined : `${pattern.slice(0, pattern.length - basename(pattern).length)}${near}`;
+  return new ResError('file-not-found', `no such file: ${pattern}`, {
+    hint: instead === undefined ? `Looked for ${path}.` : `Did you mean ${instead}?`,
+  });
+}

@@ -1,0 +1,21 @@
+// URLs as they may be shown, locked or logged: a password in a URL, or a signature that opens a store, is a secret.
+
+/** Query parameters that make the whole query a credential: signed links of object stores, and tokens. */
+const SIGNED =
+  /^(?:x-(?:amz|goog|oss|ms)-.+|sig|signature|hmac|token|access_token|auth_token|private_token|auth|jwt|api_?key|awsaccesskeyid|googleaccessid|key-pair-id|password|secret)$/i;
+
+/** The URL without user info, fragment and signed query. A text that is no http(s) URL is returned as it is. */
+export function redactUrl(url: string): string {
+  if (!/^https?:/i.test(url) || !URL.canParse(url)) return url;
+  const parsed = new URL(url);
+  parsed.username = '';
+  parsed.password = '';
+  parsed.hash = '';
+  if ([...parsed.searchParams.keys()].some((name) => SIGNED.test(name))) parsed.search = '';
+  return parsed.href;
+}
+
+/** A text of someone else's (an error's message) with every URL in it redacted. */
+export function redactText(text: string): string {
+  return text.replace(/https?:\/\/[^\s'"<>]+/gi, redactUrl);
+}

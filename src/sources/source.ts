@@ -1,0 +1,66 @@
+// What a kind of artifact is to the rest of res: how it is named in the lock, and how it is resolved to files.
+// Fetching the bytes is the same for all (sources/fetch.ts).
+import type { JsonObject } from '../model/json.js';
+import type { LockEntry } from '../model/lock.js';
+import type { KindReferences } from '../model/node.js';
+
+export interface Source extends KindReferences {
+  /** The key in the manifest. */
+  readonly name: string;
+  /** `remote`: locked and downloaded. `workspace`: files hashed where they lie, never locked, never copied. */
+  readonly place: 'remote' | 'workspace';
+  /**
+   * Identity in the lock, e.g. `github:owner/name@v0.3.0/vmlinux-focal-amd64`; never a node's name.
+   * For a workspace source, the pattern.
+   */
+  identity(recipe: JsonObject): string;
+  /** Whether `resolve` opens connections; by default it does not. */
+  readonly asks?: boolean;
+  /** Asks the outside what the recipe stands for now. Rejects with ResError. */
+  resolve(recipe: JsonObject, context: SourceContext): Promise<LockEntry>;
+  /** Where to get each file of an entry from; index matches `entry.files`. Asks the outside only where a token makes that necessary. */
+  locate(recipe: JsonObject, entry: LockEntry, context: SourceContext): Promise<readonly FetchLocation[]>;
+  /** Whether the recipe stands for a list of files (a glob, parts) rather than for one; by default it does not. */
+  many?(recipe: JsonObject): boolean;
+  /** What the manifest itself pins, without asking anyone: digests and sizes by file order; undefined when nothing. */
+  pins(recipe: JsonObject): readonly Pin[] | undefined;
+}
+
+export interface Pin {
+  readonly sha256?: string;
+  readonly size?: number;
+}
+
+export interface FetchLocation {
+  readonly urls: readonly string[];
+  /** Sent to the host of the first URL only, never along a redirect. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /**
+   * Another way, asked for only when a URL was answered with 401, 403, 404 or 410: what it costs (an API call) is spent only
+   * where it is needed. Undefined: there is none. May reject with a ResError that explains the refusal better.
+   */
+  readonly alternative?: () => Promise<FetchLocation | undefined>;
+}
+
+export interface SourceContext {
+  /** Folder of the manifest, for relative `file:` URLs and patterns. */
+  readonly dir: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly http: HttpClient;
+  readonly signal: AbortSignal;
+}
+
+/** Small requests (API calls). Answers of one URL are kept for the life of the client: one call a release. */
+export interface HttpClient {
+  getJson(
+    url: string,
+    headers?: Readonly<Record<string, string>>,
+    signal?: AbortSignal,
+  ): Promise<JsonResponse>;
+}
+
+export interface JsonResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: unknown;
+}

@@ -1,0 +1,71 @@
+// Which parts of a file hold data, so that hashing does not read holes. Node has no SEEK_HOLE; qemu-img is there anyway.
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { execa } from 'execa';
+
+/** A range of bytes. Lists of them are sorted and do not overlap. */
+export interface Extent {
+  readonly start: number;
+  readonly length: number;
+}
+
+/**
+ * The ranges of a file that may hold other bytes than zero. Undefined: unknown, or not worth asking (a file without holes); all
+ * of it is then to be read.
+ */
+export async function dataExtents(
+  path: string,
+  o: { readonly qemuImg?: string; readonly signal?: AbortSignal },
+): Promise<readonly Extent[] | undefined> {
+  if (o.qemuImg === undefined) return undefined;
+  const { blocks, size } = await stat(path);
+  // Of Linux and macOS alike, st_blocks counts 512 bytes.
+  if (blocks * 512 >= size) return undefined;
+  // -U: a QEMU that runs on the image holds a lock. An absolute path is never taken for a protocol (`nbd:`, `json:`).
+  const { exitCode, stdout } = await execa(
+    o.qemuImg,
+    ['map', '-U', '--output=json', '-f', 'raw', resolve(path)],
+    {
+      reject: false,
+      stdin: 'ignore',
+      ...(o.signal ? { cancelSignal: o.signal } : {}),
+    },
+  );
+  o.signal?.throwIfAborted();
+  // Where qemu-img cannot tell, the file is simply read.
+  return exitCode === 0 ? parseMap(stdout, size) : undefined;
+}
+
+function parseMap(text: string, size: number): readonly Extent[] | undefined {
+  let ranges: unknown;
+  try {
+    ranges = JSON.parse(text);
+  } catch {
+    // A wrapper that prints something else: as good as no answer.
+    return undefined;
+  }
+  if (!Array.isArray(ranges)) return undefined;
+  const extents: Extent[] = [];
+  let position = 0;
+  for (const range of ranges) {
+    if (!isRange(range) || range.start !== position) return undefined;
+    position += range.length;
+    const length = Math.min(range.length, size - range.start);
+    if (!range.zero && length > 0) extents.push({ start: range.start, length });
+  }
+  // A map that stops short of the end says nothing of the rest.
+  return position >= size ? extents : undefined;
+}
+
+function isRange(value: unknown): value is { start: number; length: number; zero: boolean } {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'start' in value &&
+    typeof value.start === 'number' &&
+    'length' in value &&
+    typeof value.length === 'number' &&
+    'zero' in value &&
+    typeof value.zero === 'boolean'
+  );
+}

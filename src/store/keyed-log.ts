@@ -1,0 +1,555 @@
+// A map that lives in an append-only file: what is known survives kill -9 and power loss, also on NFS, without a database.
+//
+// The first line is a header with the format's name and version, each further one a record: CRC32 in hex, a space, and the JSON
+// of [key, value] in ASCII; the last record of a key counts, null deletes. The sum of a record starts from the version, so
+// that a record is never read under another version's meaning. Writers append (O_APPEND) whole records behind a line break, so that
+// a record torn by a crash spoils no other; the file is rewritten (temporary name, rename) when most of it is dead.
+import { randomBytes } from 'node:crypto';
+import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { ResError } from '../model/error.js';
+import { errorCode, fsyncDir, ioError } from './files.js';
+
+export interface KeyedLogOptions<V> {
+  /** Of the values' meaning. A file of another version is put aside at the next flush, not read. */
+  readonly version: number;
+  /** Undefined for what is no V; the record then counts as damaged. A V must not be null. */
+  readonly decode: (value: unknown) => V | undefined;
+}
+
+const FORMAT = 'res-log';
+/** Below this many bytes a rewrite gains nothing. */
+const COMPACT_ABOVE = 64 * 1024;
+/** A rewrite under way holds its temporary name; after this long (ms) its process is taken for dead. */
+const REWRITE_STALE = 10 * 60 * 1000;
+/** More than the first line has, bytes. */
+const HEAD_SIZE = 256;
+const WRITE_SIZE = 1024 * 1024;
+/** Entries not yet parsed are numbers: block index times this, plus the offset of the value in that block. */
+const BLOCK_LIMIT = 2 ** 31;
+
+const NEWLINE = 0x0a;
+const SPACE = 0x20;
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const BRACKET = 0x5b;
+const CLOSING_BRACKET = 0x5d;
+const BRACE = 0x7b;
+
+class Decoded<V> {
+  readonly value: V;
+  constructor(value: V) {
+    this.value = value;
+  }
+}
+
+/** What one look at the file told. */
+interface Seen {
+  /** First line, which tells this file from one that took its place. Empty: no file, or nothing in it. */
+  head: string;
+  /** Bytes taken in: up to the end of the last whole line. */
+  offset: number;
+  /** Valid records, dead ones too. */
+  records: number;
+  /** Whether a header of this version was found. */
+  headed: boolean;
+  /** It ends within a record. */
+  torn: boolean;
+  /** Something else in it is to be left behind. */
+  damaged: boolean;
+  /** Written by another version: none of it is used. */
+  foreign: number | undefined;
+}
+
+const NOTHING_SEEN: Seen = {
+  head: '',
+  offset: 0,
+  records: 0,
+  headed: false,
+  torn: false,
+  damaged: false,
+  foreign: undefined,
+};
+
+/** A part of the file as read, and where it begins there. */
+interface Block {
+  readonly bytes: Buffer;
+  readonly base: number;
+}
+
+export class KeyedLog<V> {
+  readonly #path: string;
+  readonly #options: KeyedLogOptions<V>;
+  #blocks: Block[] = [];
+  readonly #entries = new Map<string, number | Decoded<V>>();
+  /** Changes since the last flush, and those of the flush under way; undefined is a deletion. */
+  #pending = new Map<string, V | undefined>();
+  #flushing = new Map<string, V | undefined>();
+  #seen: Seen = { ...NOTHING_SEEN };
+  #damaged = 0;
+  #firstDamage = 0;
+  readonly #notes = new Set<string>();
+  #queue: Promise<void> = Promise.resolve();
+
+  private constructor(path: string, options: KeyedLogOptions<V>) {
+    this.#path = path;
+    this.#options = options;
+  }
+
+  /** Reads the whole file; one that does not exist is an empty map. Throws ResError `io`. Writes nothing. */
+  static open<V>(path: string, options: KeyedLogOptions<V>): KeyedLog<V> {
+    const log = new KeyedLog<V>(path, options);
+    log.reload();
+    return log;
+  }
+
+  get(key: string): V | undefined {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return undefined;
+    if (entry instanceof Decoded) return entry.value;
+    const { text, position } = this.#cut(entry, this.#blocks);
+    const value = this.#options.decode(JSON.parse(text));
+    if (value === undefined) {
+      this.#entries.delete(key);
+      this.#noteDamage(position);
+      return undefined;
+    }
+    this.#entries.set(key, new Decoded(value));
+    return value;
+  }
+
+  has(key: string): boolean {
+    return this.get(key) !== undefined;
+  }
+
+  /** Counts at once; is on disk after `flush`. */
+  set(key: string, value: V): void {
+    this.#entries.set(key, new Decoded(value));
+    this.#pending.set(key, value);
+  }
+
+  delete(key: string): void {
+    if (!this.#entries.delete(key)) return;
+    this.#pending.set(key, undefined);
+  }
+
+  *entries(): IterableIterator<[string, V]> {
+    for (const key of [...this.#entries.keys()]) {
+      const value = this.get(key);
+      if (value !== undefined) yield [key, value];
+    }
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** What was found damaged and left out, in sentences for the user; a record torn at the end by a crash is not told. */
+  get damage(): readonly string[] {
+    const notes = [...this.#notes];
+    if (this.#damaged > 0) {
+      const what = this.#damaged === 1 ? 'a damaged record was' : `${this.#damaged} damaged records were`;
+      notes.push(`${this.#path}: ${what} left out (the first near byte ${this.#firstDamage})`);
+    }
+    return notes;
+  }
+
+  /** Takes in what other processes have written since. Own changes that are not flushed yet stay. Throws ResError `io`. */
+  reload(): void {
+    try {
+      this.#read();
+    } catch (error) {
+      throw ioError(error, 'cannot read', this.#path);
+    }
+  }
+
+  /** Puts all changes on disk, durably. Rejects with ResError `io` or `no-space`; the changes are then kept for the next flush. */
+  flush(): Promise<void> {
+    const run = this.#queue.then(() => this.#flush());
+    this.#queue = run.catch(() => undefined);
+    return run;
+  }
+
+  // Reading
+
+  #read(): void {
+    const fd = openIfThere(this.#path);
+    if (fd === undefined) {
+      if (this.#seen.offset > 0) this.#forgetFile();
+      return;
+    }
+    try {
+      const { size } = fstatSync(fd);
+      const head = readRange(fd, 0, Math.min(size, HEAD_SIZE)).toString('latin1').split('\n', 1)[0] ?? '';
+      if (this.#seen.offset > 0 && (head !== this.#seen.head || size < this.#seen.offset)) this.#forgetFile();
+      if (size === this.#seen.offset || this.#seen.foreign !== undefined) return;
+      this.#take(readRange(fd, this.#seen.offset, size), this.#seen.offset);
+      this.#seen.head = head;
+    } finally {
+      closeSync(fd);
+    }
+    this.#reapply();
+  }
+
+  /** The file is gone or another one: what was read from it no longer counts. */
+  #forgetFile(): void {
+    this.#entries.clear();
+    this.#blocks = [];
+    this.#seen = { ...NOTHING_SEEN };
+    this.#reapply();
+  }
+
+  #reapply(): void {
+    for (const changes of [this.#flushing, this.#pending]) {
+      for (const [key, value] of changes) {
+        if (value === undefined) this.#entries.delete(key);
+        else this.#entries.set(key, new Decoded(value));
+      }
+    }
+  }
+
+  /** Takes in the whole lines of what was read at `base` in the file. */
+  #take(block: Buffer, base: number): void {
+    const seen = this.#seen;
+    const origin = this.#blocks.length * BLOCK_LIMIT;
+    this.#blocks.push({ bytes: block, base });
+    let start = 0;
+    for (;;) {
+      const end = block.indexOf(NEWLINE, start);
+      if (end === -1) break;
+      if (end > start) {
+        if (block[start + 9] === BRACE) this.#takeHeader(block, start, end, base);
+        else this.#takeRecord(block, start, end, origin, base);
+        if (seen.foreign !== undefined) {
+          this.#entries.clear();
+          seen.offset = base + end + 1;
+          return;
+        }
+      }
+      start = end + 1;
+      seen.offset = base + start;
+    }
+    seen.torn = start < block.length;
+  }
+
+  #takeHeader(block: Buffer, start: number, end: number, base: number): void {
+    const header = parseHeader(block.subarray(start, end));
+    if (header === undefined) this.#noteDamage(base + start);
+    else if (header === this.#options.version) this.#seen.headed = true;
+    else {
+      this.#seen.foreign = header;
+      this.#notes.add(
+        `${this.#path}: written by another version of res (format ${header}, this one reads ${this.#options.version}); it is not used and will be put aside`,
+      );
+    }
+  }
+
+  #takeRecord(block: Buffer, start: number, end: number, origin: number, base: number): void {
+    const sum = start + 8 < end && block[start + 8] === SPACE ? parseHex(block, start) : undefined;
+    const payload = start + 9;
+    const keyEnd = sum === undefined ? -1 : findKeyEnd(block, payload, end);
+    if (
+      sum === undefined ||
+      keyEnd === -1 ||
+      block[end - 1] !== CLOSING_BRACKET ||
+      crc32(block.subarray(payload, end), this.#options.version) !== sum
+    ) {
+      this.#noteDamage(base + start);
+      return;
+    }
+    this.#seen.records++;
+    const raw = block.toString('latin1', payload + 2, keyEnd);
+    const key = raw.includes('\\') ? String(JSON.parse(`"${raw}"`)) : raw;
+    const value = keyEnd + 2;
+    if (end - value === 5 && block.toString('latin1', value, end - 1) === 'null') this.#entries.delete(key);
+    else this.#entries.set(key, origin + value);
+  }
+
+  /** The JSON of an entry that is not parsed yet, and where it stands in the file. */
+  #cut(entry: number, blocks: readonly Block[]): { readonly text: string; readonly position: number } {
+    const block = blocks[Math.floor(entry / BLOCK_LIMIT)];
+    const start = entry % BLOCK_LIMIT;
+    if (block === undefined) throw new Error('an entry of no block');
+    const text = block.bytes.toString('latin1', start, block.bytes.indexOf(NEWLINE, start) - 1);
+    return { text, position: block.base + start };
+  }
+
+  #noteDamage(position: number): void {
+    this.#seen.damaged = true;
+    if (this.#damaged === 0) this.#firstDamage = position;
+    this.#damaged++;
+  }
+
+  // Writing
+
+  async #flush(): Promise<void> {
+    if (this.#pending.size === 0) return;
+    this.#flushing = this.#pending;
+    this.#pending = new Map();
+    try {
+      await mkdir(dirname(this.#path), { recursive: true });
+      if (this.#isAlien()) await this.#putAside();
+      // A torn record may have been another process's, under way when we read it: look again before rewriting.
+      if (this.#seen.torn) this.#read();
+      const clean = !this.#seen.torn && !this.#seen.damaged;
+      if (clean || !(await this.#rewrite())) await this.#append();
+      this.#flushing = new Map();
+    } catch (error) {
+      this.#pending = new Map([...this.#flushing, ...this.#pending]);
+      this.#flushing = new Map();
+      throw ioError(error, 'cannot write', this.#path);
+    }
+    const { offset, records } = this.#seen;
+    if (offset > COMPACT_ABOVE && records > 2 * this.#entries.size) await this.#rewrite();
+  }
+
+  /** Of another version, or so damaged that it cannot be told what it is. */
+  #isAlien(): boolean {
+    const { foreign, headed, records, offset } = this.#seen;
+    return foreign !== undefined || (offset > 0 && !headed && records === 0);
+  }
+
+  /** Appends what is being flushed. If the file was replaced meanwhile, again: the replacement may have missed it. */
+  async #append(): Promise<void> {
+    let records = '';
+    for (const [key, value] of this.#flushing) {
+      records += this.#record(key, value === undefined ? 'null' : asciiJson(value));
+    }
+    for (let attempt = 0; attempt < 10; attempt++) {
+      const file = await open(this.#path, 'a');
+      try {
+        const before = await file.stat();
+        const head = before.size === 0 ? this.#header() : '';
+        const bytes = Buffer.from(`${head}\n${records}`, 'latin1');
+        await writeAll(file, bytes);
+        await file.datasync();
+        if (before.size === 0) await fsyncDir(dirname(this.#path));
+        const after = await file.stat();
+        if (!(await this.#isCurrent(after.ino))) continue;
+        this.#seen.records += this.#flushing.size;
+        // Otherwise another process wrote too, and the next reload reads both again.
+        if (before.size === this.#seen.offset && after.size === before.size + bytes.length) {
+          this.#seen.offset = after.size;
+          if (head !== '') this.#seen = { ...this.#seen, head: head.trimEnd(), headed: true };
+        }
+        return;
+      } catch (error) {
+        this.#seen.torn = true;
+        throw error;
+      } finally {
+        await file.close();
+      }
+    }
+    throw new ResError('io', `cannot write ${this.#path}: other processes keep replacing it`, {
+      hint: 'Stop the other runs of res that use this workspace, and try again.',
+    });
+  }
+
+  async #isCurrent(inode: number): Promise<boolean> {
+    try {
+      return (await stat(this.#path)).ino === inode;
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT') return false;
+      throw error;
+    }
+  }
+
+  /** Replaces the file by one with live records only. False, with nothing done, while another process does so or room is short. */
+  async #rewrite(): Promise<boolean> {
+    const temp = `${this.#path}.compact`;
+    const file = await openNew(temp);
+    if (file === undefined) {
+      await removeStale(temp);
+      return false;
+    }
+    let old: FileHandle | undefined;
+    try {
+      old = await openToRead(this.#path);
+      this.#read();
+      if (this.#isAlien() || (old && !(await this.#isCurrent((await old.stat()).ino)))) {
+        await rm(temp);
+        return false;
+      }
+      const taken = this.#seen.offset;
+      const header = this.#header();
+      const { size, records } = await this.#writeLive(file, header);
+      await file.datasync();
+      await rename(temp, this.#path);
+      await fsyncDir(dirname(this.#path));
+      this.#seen = { ...NOTHING_SEEN, head: header.trimEnd(), offset: size, records, headed: true };
+      if (old) await this.#carryOver(old, taken);
+      return true;
+    } catch (error) {
+      await rm(temp, { force: true });
+      // A second copy needs room that appending does not.
+      if (ioError(error, 'cannot write', this.#path).code === 'no-space') return false;
+      throw error;
+    } finally {
+      await file.close();
+      await old?.close();
+    }
+  }
+
+  async #writeLive(file: FileHandle, header: string): Promise<{ size: number; records: number }> {
+    // Entries and blocks do not change in place: this is how things stood at one moment.
+    const entries = [...this.#entries];
+    let text = header;
+    let size = 0;
+    const write = async () => {
+      const bytes = Buffer.from(text, 'latin1');
+      await writeAll(file, bytes);
+      size += bytes.length;
+      text = '';
+    };
+    const blocks = this.#blocks;
+    for (const [key, entry] of entries) {
+      text += this.#record(
+        key,
+        entry instanceof Decoded ? asciiJson(entry.value) : this.#cut(entry, blocks).text,
+      );
+      if (text.length >= WRITE_SIZE) await write();
+    }
+    await write();
+    return { size, records: entries.length };
+  }
+
+  /**
+   * What others appended to the old file before the rename: their records go to the new one. (Who appends later finds the file
+   * replaced, and appends again.)
+   */
+  async #carryOver(old: FileHandle, from: number): Promise<void> {
+    const { size } = await old.stat();
+    if (size <= from) return;
+    const late = Buffer.alloc(size - from);
+    const { bytesRead } = await old.read(late, 0, late.length, from);
+    const whole = late.subarray(0, late.lastIndexOf(NEWLINE, bytesRead - 1) + 1);
+    if (whole.length === 0) return;
+    const file = await open(this.#path, 'a');
+    try {
+      await writeAll(file, Buffer.concat([Buffer.from('\n'), whole]));
+      await file.datasync();
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** A file of another version is never destroyed: it gets a name of its own. */
+  async #putAside(): Promise<void> {
+    const aside = `${this.#path}.${randomBytes(3).toString('hex')}.bak`;
+    await rename(this.#path, aside);
+    this.#notes.add(`${this.#path}: the file of another version is now ${aside}`);
+    this.#forgetFile();
+  }
+
+  #record(key: string, valueJson: string): string {
+    const payload = `[${asciiJson(key)},${valueJson}]`;
+    return `${hex(crc32(payload, this.#options.version))} ${payload}\n`;
+  }
+
+  /** With a random id: it tells a rewritten file from its predecessor. */
+  #header(): string {
+    const payload = JSON.stringify({
+      format: FORMAT,
+      version: this.#options.version,
+      id: randomBytes(8).toString('hex'),
+    });
+    return `${hex(crc32(payload))} ${payload}\n`;
+  }
+}
+
+function parseHeader(line: Buffer): number | undefined {
+  const payload = line.subarray(9);
+  if (line[8] !== SPACE || parseHex(line, 0) !== crc32(payload)) return undefined;
+  const header: unknown = JSON.parse(payload.toString('latin1'));
+  if (typeof header !== 'object' || header === null || !('format' in header) || !('version' in header))
+    return undefined;
+  return header.format === FORMAT && typeof header.version === 'number' ? header.version : undefined;
+}
+
+/** Position of the quote that ends the key of `["key",`, or -1. */
+function findKeyEnd(block: Buffer, payload: number, end: number): number {
+  if (block[payload] !== BRACKET || block[payload + 1] !== QUOTE) return -1;
+  let quote = block.indexOf(QUOTE, payload + 2);
+  while (quote !== -1 && quote < end && escaped(block, quote)) quote = block.indexOf(QUOTE, quote + 1);
+  return quote === -1 || quote >= end || block[quote + 1] !== COMMA ? -1 : quote;
+}
+
+function escaped(block: Buffer, position: number): boolean {
+  let backslashes = 0;
+  while (block[position - 1 - backslashes] === 0x5c) backslashes++;
+  return backslashes % 2 === 1;
+}
+
+/** Eight lower-case hexadecimal digits as a number. */
+function parseHex(block: Buffer, start: number): number | undefined {
+  let value = 0;
+  for (let i = start; i < start + 8; i++) {
+    const byte = block[i] ?? 0;
+    if (byte >= 0x30 && byte <= 0x39) value = value * 16 + byte - 0x30;
+    else if (byte >= 0x61 && byte <= 0x66) value = value * 16 + byte - 0x57;
+    else return undefined;
+  }
+  return value;
+}
+
+function hex(sum: number): string {
+  return sum.toString(16).padStart(8, '0');
+}
+
+/** JSON in ASCII: one byte a character, so that text is cut out of the file without decoding. */
+function asciiJson(value: unknown): string {
+  return JSON.stringify(value).replace(
+    /[\u007f-\uffff]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+function openIfThere(path: string): number | undefined {
+  if (statSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
+  return openSync(path, 'r');
+}
+
+function readRange(fd: number, start: number, end: number): Buffer {
+  const bytes = Buffer.allocUnsafe(end - start);
+  let done = 0;
+  while (done < bytes.length) {
+    const read = readSync(fd, bytes, done, bytes.length - done, start + done);
+    if (read === 0) return bytes.subarray(0, done);
+    done += read;
+  }
+  return bytes;
+}
+
+async function writeAll(file: FileHandle, bytes: Buffer): Promise<void> {
+  let done = 0;
+  while (done < bytes.length) done += (await file.write(bytes, done, bytes.length - done)).bytesWritten;
+}
+
+async function openNew(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, 'wx');
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST') return undefined;
+    throw error;
+  }
+}
+
+async function openToRead(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, 'r');
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function removeStale(temp: string): Promise<void> {
+  try {
+    const { mtimeMs } = await stat(temp);
+    if (Date.now() - mtimeMs > REWRITE_STALE) await rm(temp, { force: true });
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error;
+  }
+}

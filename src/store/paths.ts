@@ -1,0 +1,64 @@
+// Where the things of a workspace lie: `.res/` beside the manifest, hidden from version control by itself.
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { Env } from '../model/env.js';
+import { ResError } from '../model/error.js';
+import { errorCode, ioError } from './files.js';
+
+/** All absolute. */
+export interface WorkspacePaths {
+  readonly root: string;
+  /** Objects by digest; may be shared by many workspaces and lie on another file system. */
+  readonly store: string;
+  /** Append-only logs: traces, stat cache, outputs. */
+  readonly state: string;
+  /** Downloads under way, kept for resuming. */
+  readonly partial: string;
+  readonly tmp: string;
+  readonly logs: string;
+  readonly builds: string;
+}
+
+/** RES_STORE moves the store; a relative one starts from the manifest's folder. */
+export function workspacePaths(manifestDir: string, env: Env): WorkspacePaths {
+  const dir = resolve(manifestDir);
+  const root = join(dir, '.res');
+  return {
+    root,
+    store: env.RES_STORE ? resolve(dir, env.RES_STORE) : join(root, 'store'),
+    state: join(root, 'state'),
+    partial: join(root, 'partial'),
+    tmp: join(root, 'tmp'),
+    logs: join(root, 'logs'),
+    builds: join(root, 'builds'),
+  };
+}
+
+/** Makes the folders. Rejects with ResError `io` or `no-space` where that cannot be. */
+export async function prepareWorkspace(paths: WorkspacePaths): Promise<void> {
+  await makeFolder(paths.root, 'Work in a copy of the folder that you can write to.');
+  const inside = [paths.state, paths.partial, paths.tmp, paths.logs, paths.builds];
+  await Promise.all(inside.map((path) => makeFolder(path, `Check the mode of ${paths.root}.`)));
+  await makeFolder(paths.store, 'Set RES_STORE to a folder that you can write to.');
+  const ignore = join(paths.root, '.gitignore');
+  try {
+    await writeFile(ignore, '*\n', { flag: 'wx' });
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST') throw ioError(error, 'cannot write', ignore);
+  }
+}
+
+async function makeFolder(path: string, hint: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (error) {
+    const code = errorCode(error);
+    const reason =
+      code === 'EEXIST' || code === 'ENOTDIR' ? 'a file is in the way' : ioError(error, '', '').message;
+    if (code === 'ENOSPC' || code === 'EDQUOT') throw ioError(error, 'cannot create the folder', path);
+    throw new ResError('io', `cannot create the folder ${path}: ${reason.replace(/^[ :]*/, '')}`, {
+      hint,
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,97 @@
+// Writes a stream of bytes so that its zeros take no room: disk images are mostly holes and must stay so.
+import { type FileHandle, open, rm } from 'node:fs/promises';
+
+export interface SparseWriter {
+  /** Takes the next bytes; the chunk may be reused once the promise is fulfilled. Rejects with the system's error. */
+  write(chunk: Uint8Array): Promise<void>;
+  /** Writes what is left and sets the length; does not sync. */
+  close(): Promise<{ readonly size: number }>;
+  /** Closes and removes the file. */
+  abort(): Promise<void>;
+}
+
+/** A zero block of this size that is aligned becomes a hole; smaller ones would fragment the file for little gain. */
+const BLOCK = 64 * 1024;
+const BUFFER = 1024 * 1024;
+const ZEROS = Buffer.alloc(BLOCK);
+
+/** Creates `path`, which must not exist. Rejects with the system's error. */
+export async function openSparseWriter(path: string): Promise<SparseWriter> {
+  const file = await open(path, 'wx');
+  let filling = Buffer.allocUnsafe(BUFFER);
+  let spare = Buffer.allocUnsafe(BUFFER);
+  let filled = 0;
+  /** Where `filling` begins in the file; a multiple of BUFFER. */
+  let position = 0;
+  let open_ = true;
+  // One write is under way while the next buffer fills: producer and disk overlap.
+  let underWay: Promise<unknown> = Promise.resolve();
+
+  async function flush(): Promise<void> {
+    await underWay;
+    const job = writeBlocks(file, filling.subarray(0, filled), position);
+    // A failure is seen by the next await of `underWay`; until then it must not count as unhandled.
+    job.catch(() => undefined);
+    underWay = job;
+    position += filled;
+    filled = 0;
+    [filling, spare] = [spare, filling];
+  }
+
+  async function closeFile(): Promise<void> {
+    if (!open_) return;
+    open_ = false;
+    await file.close();
+  }
+
+  return {
+    async write(chunk) {
+      let taken = 0;
+      while (taken < chunk.length) {
+        const part = chunk.subarray(taken, taken + BUFFER - filled);
+        filling.set(part, filled);
+        filled += part.length;
+        taken += part.length;
+        if (filled === BUFFER) await flush();
+      }
+    },
+    async close() {
+      await flush();
+      await underWay;
+      await file.truncate(position);
+      await closeFile();
+      return { size: position };
+    },
+    async abort() {
+      await Promise.allSettled([underWay]);
+      await closeFile();
+      await rm(path, { force: true });
+    },
+  };
+}
+
+async function writeBlocks(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
+  let start = 0;
+  while (start < bytes.length) {
+    const zero = isZero(bytes, start);
+    let end = start + BLOCK;
+    while (end < bytes.length && isZero(bytes, end) === zero) end += BLOCK;
+    end = Math.min(end, bytes.length);
+    if (!zero) await writeAll(file, bytes.subarray(start, end), position + start);
+    start = end;
+  }
+}
+
+function isZero(bytes: Buffer, start: number): boolean {
+  if (bytes[start] !== 0) return false;
+  const end = Math.min(start + BLOCK, bytes.length);
+  return bytes.compare(ZEROS, 0, end - start, start, end) === 0;
+}
+
+async function writeAll(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
+  let done = 0;
+  while (done < bytes.length) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
+    done += bytesWritten;
+  }
+}
