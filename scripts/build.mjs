@@ -52,7 +52,6 @@ export async function build(root) {
 async function bundle(root, outdir) {
   await esbuild.build({
     absWorkingDir: root,
-    // Two levels below the root like their sources, so that relative URLs to schemas/ and the like hold in both.
     entryPoints: { 'cli/app': 'src/cli/main.ts', index: 'src/index.ts' },
     chunkNames: 'chunks/[name]-[hash]',
     outdir,
@@ -65,9 +64,11 @@ async function bundle(root, outdir) {
     banner: { js: REQUIRE },
     // For `node --enable-source-maps`; without it they cost nothing.
     sourcemap: 'linked',
+    sourcesContent: false,
     // What is wrong is in the message of the rejection.
     logLevel: 'silent',
   });
+  // What else the program reads (resources.yaml, schemas/) lies beside package.json, in a package as in a checkout.
   copyFileSync(join(root, 'scripts/boot.mjs'), join(outdir, 'cli/main.js'));
   chmodSync(join(outdir, 'cli/main.js'), 0o755);
 }

@@ -66,6 +66,8 @@ try {
       say(`waiting for process ${pid}, which is installing or compiling`),
     );
   }
+  // Tests and the type checker read src/, where dist/ being current is not enough.
+  if (forTests) await (await import('./validators.mjs')).generateValidators();
 } catch (error) {
   say(error.message);
   process.exit(1);

@@ -14,7 +14,7 @@ import {
 import { join } from 'node:path';
 
 /** What dist/ is made from. The launcher `res` has the same list. */
-export const SOURCES = ['src', 'scripts', 'schemas', 'resources.yaml', 'package.json', 'package-lock.json'];
+export const SOURCES = ['src', 'scripts', 'schemas', 'package.json', 'package-lock.json'];
 
 /** Whether dist/ was made from the sources as they are. */
 export function isCurrent(root) {

@@ -6,8 +6,9 @@
 # UUIDs and times are fixed. Another version of mke2fs, qemu-img or gzip may lay the bytes out in another way, which
 # is as good, but has another checksum.
 #
-# Needs: mke2fs (e2fsprogs), qemu-img (qemu-utils), GNU tar, gzip, split, sha256sum, awk.
+# Needs: mke2fs, debugfs, e2fsck (e2fsprogs), qemu-img (qemu-utils), GNU tar, gzip, split, sha256sum, awk.
 set -eu
+umask 022
 export LC_ALL=C TZ=UTC PATH="$PATH:/usr/sbin:/sbin"
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -31,10 +32,18 @@ chmod 644 "$work/tree/README.txt" "$work/tree/data/numbers.txt"
 find "$work/tree" -exec touch -h -d "@$when" {} +
 
 # No journal: the image is read, and without one it is smaller.
-E2FSPROGS_FAKE_TIME=$when SOURCE_DATE_EPOCH=$when mke2fs -q -F -t ext4 -O '^has_journal' -L quickstart \
+export E2FSPROGS_FAKE_TIME=$when SOURCE_DATE_EPOCH=$when
+truncate -s 16M "$work/disk-image.raw"
+mke2fs -q -t ext4 -O '^has_journal' -L quickstart \
   -U 6f8d3c1e-0000-4000-8000-000000000001 \
   -E hash_seed=6f8d3c1e-0000-4000-8000-000000000002,root_owner=0:0 \
-  -d "$work/tree" "$work/disk-image.raw" 16M
+  -d "$work/tree" "$work/disk-image.raw"
+# The one time that mke2fs takes from the copied files and that nobody can set on those.
+for file in /README.txt /data /data/numbers.txt; do
+  echo "set_inode_field $file ctime @$when"
+done > "$work/times"
+debugfs -w -f "$work/times" "$work/disk-image.raw" > /dev/null 2>&1
+e2fsck -fn "$work/disk-image.raw" > /dev/null 2>&1
 
 mkdir "$work/temp"
 qemu-img convert -f raw -O qcow2 "$work/disk-image.raw" "$work/temp/disk-image.qcow2"

@@ -1,11 +1,12 @@
 // One action: the chain of nodes that runs in one pass, from its inputs' bytes to a checked file under a temporary name.
-import { mkdir, rm } from 'node:fs/promises';
+
 import { randomUUID } from 'node:crypto';
+import { mkdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { Item } from '../model/content.js';
-import type { Node } from '../model/node.js';
 import type { KindContext, KindInput, Making } from '../kinds/kind.js';
 import { makingOf } from '../kinds/kind.js';
+import type { Item } from '../model/content.js';
+import type { Node } from '../model/node.js';
 import { imageFormatOf } from '../plan/assess.js';
 import type { Holding } from '../plan/places.js';
 import { makerOf } from '../plan/registry.js';
@@ -13,9 +14,8 @@ import { findProgram } from '../plan/tools.js';
 import type { Workspace } from '../plan/workspace.js';
 import { dataExtents } from '../store/extents.js';
 import { type ContentDigests, digestFile } from '../store/hashing.js';
-import { ioError } from '../store/files.js';
 import { counted, readFiles, spoolPath, tap, writeStream } from './pipeline.js';
-import { NodeLog, pipeProgram, type ProcessContext, runProgram } from './process.js';
+import { NodeLog, type ProcessContext, pipeProgram, runProgram } from './process.js';
 
 /** Where an input of an action comes from: files at rest, or the stream of a node that runs in the same pass. */
 export type Supply =
@@ -126,7 +126,9 @@ class ActionRun {
       case 'filling': {
         await mkdir(temp);
         await making.fill(node.recipe, context);
-        const { digest, size } = await this.#options.workspace.cache.digestOfDirectory(temp, { signal: this.#options.signal });
+        const { digest, size } = await this.#options.workspace.cache.digestOfDirectory(temp, {
+          signal: this.#options.signal,
+        });
         const item: Item = { name: itemName(node, context.memberName), type: 'directory', digest, size };
         return { node, item, sha256: undefined, names: [] };
       }
@@ -157,7 +159,10 @@ class ActionRun {
     }
     const qemuImg = findProgram('qemu-img', workspace.env);
     const extents = await dataExtents(path, { signal, ...(qemuImg === undefined ? {} : { qemuImg }) });
-    const { digest, size } = await digestFile(path, 'derived', { signal, ...(extents === undefined ? {} : { extents }) });
+    const { digest, size } = await digestFile(path, 'derived', {
+      signal,
+      ...(extents === undefined ? {} : { extents }),
+    });
     return { size, derived: digest };
   }
 
@@ -178,7 +183,12 @@ class ActionRun {
     });
   }
 
-  #fileInput(role: string, node: string, format: string | undefined, supply: Extract<Supply, { from: 'files' }>): KindInput {
+  #fileInput(
+    role: string,
+    node: string,
+    format: string | undefined,
+    supply: Extract<Supply, { from: 'files' }>,
+  ): KindInput {
     const paths = supply.holdings.map(({ path }) => path);
     return {
       role,
@@ -190,7 +200,13 @@ class ActionRun {
     };
   }
 
-  #streamInput(role: string, name: string, format: string | undefined, chain: ChainNode, index: number): KindInput {
+  #streamInput(
+    role: string,
+    name: string,
+    format: string | undefined,
+    chain: ChainNode,
+    index: number,
+  ): KindInput {
     const stream = () => this.#open(chain);
     return {
       role,
@@ -240,7 +256,13 @@ class Context implements KindContext {
   readonly #log: NodeLog;
   readonly #process: ProcessContext;
 
-  constructor(options: ActionOptions, scratch: string, log: NodeLog, inputs: readonly KindInput[], out: string) {
+  constructor(
+    options: ActionOptions,
+    scratch: string,
+    log: NodeLog,
+    inputs: readonly KindInput[],
+    out: string,
+  ) {
     this.inputs = inputs;
     this.out = out;
     this.scratch = scratch;
@@ -272,7 +294,11 @@ class Context implements KindContext {
   }
 }
 
-async function* named(node: string, source: AsyncIterable<Uint8Array>, log: NodeLog): AsyncGenerator<Uint8Array> {
+async function* named(
+  node: string,
+  source: AsyncIterable<Uint8Array>,
+  log: NodeLog,
+): AsyncGenerator<Uint8Array> {
   try {
     yield* source;
   } catch (error) {
@@ -281,8 +307,7 @@ async function* named(node: string, source: AsyncIterable<Uint8Array>, log: Node
 }
 
 function failure(node: string, error: unknown, log: NodeLog): ChainFailure {
-  const io = error instanceof Error && 'errno' in error && 'syscall' in error;
-  return new ChainFailure(node, io ? ioError(error, 'make its content', '') : error, log.written ? log.path : undefined);
+  return new ChainFailure(node, error, log.written ? log.path : undefined);
 }
 
 /** Content that is verified is known by the sum that its publisher signs; all else by the derived digest. */
@@ -303,7 +328,10 @@ function targetMaking(node: Node): Making {
 function inputBytes(chain: ChainNode): number | null {
   let sum = 0;
   for (const { supply } of chain.inputs) {
-    const bytes = supply.from === 'files' ? supply.items.reduce((all, item) => all + item.size, 0) : inputBytes(supply.chain);
+    const bytes =
+      supply.from === 'files'
+        ? supply.items.reduce((all, item) => all + item.size, 0)
+        : inputBytes(supply.chain);
     if (bytes === null) return null;
     sum += bytes;
   }

@@ -1,5 +1,6 @@
 // What the engine offers to the command line and to the library: requests in, reports out.
 import type { EventListener } from '../model/event.js';
+import type { Plan } from '../model/plan.js';
 
 export interface BuildOptions {
   /** Actions at a time; the number of processors by default. */
@@ -52,5 +53,16 @@ export interface CleanReport {
 
 export interface SpaceEstimate {
   /** One row a file system that will be written to. */
-  readonly fileSystems: readonly { readonly path: string; readonly neededBytes: number; readonly freeBytes: number }[];
+  readonly fileSystems: readonly {
+    readonly path: string;
+    readonly neededBytes: number;
+    readonly freeBytes: number;
+  }[];
+}
+
+export interface PlannedBuild {
+  readonly plan: Plan;
+  readonly space: SpaceEstimate;
+  /** Sources that could not be asked because the network was out of reach. */
+  readonly unresolved: readonly { readonly node: string; readonly message: string }[];
 }

@@ -4,6 +4,7 @@ import { join, relative } from 'node:path';
 import { closure } from '../graph/select.js';
 import { occupantOf } from '../plan/places.js';
 import type { Workspace } from '../plan/workspace.js';
+import { errorCode } from '../store/files.js';
 import { acquireLock } from '../store/lock.js';
 import { prepareWorkspace } from '../store/paths.js';
 import type { CleanReport } from './api.js';
@@ -17,7 +18,11 @@ export interface CleanOptions {
 }
 
 /** Removes outputs of the nodes (of all nodes, also of other variants, when `names` is empty). */
-export async function clean(workspace: Workspace, names: readonly string[], options: CleanOptions = {}): Promise<CleanReport> {
+export async function clean(
+  workspace: Workspace,
+  names: readonly string[],
+  options: CleanOptions = {},
+): Promise<CleanReport> {
   await prepareWorkspace(workspace.paths);
   const lock = await acquireLock(join(workspace.paths.root, 'lock'), { describe: 'res clean' });
   try {
@@ -65,7 +70,7 @@ async function emptyStore(workspace: Workspace): Promise<{ path: string; size: n
 
 async function removeIfEmpty(folder: string): Promise<void> {
   await rmdir(folder).catch((error: unknown) => {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    const code = errorCode(error);
     if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && code !== 'ENOENT') throw error;
   });
 }

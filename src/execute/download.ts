@@ -34,7 +34,10 @@ export interface Downloaded {
 
 /** Where a download under way lies: the same for the same file of the same source, so that it is resumed. */
 export function partialPath(workspace: Workspace, identity: string, file: string): string {
-  return join(workspace.paths.partial, createHash('sha256').update(`${identity}\n${file}`).digest('hex').slice(0, 40));
+  return join(
+    workspace.paths.partial,
+    createHash('sha256').update(`${identity}\n${file}`).digest('hex').slice(0, 40),
+  );
 }
 
 /** Fetches those files of the artifact that are not at hand, and completes its lock entry in memory. */
@@ -45,9 +48,16 @@ export async function download(context: DownloadContext, remote: RemoteNode): Pr
   if (!entry) throw new Error(`${identity} was not resolved`);
   const holdings = new Holdings(workspace);
   const sizes = entry.files.map((file) => file.size);
-  const total = sizes.reduce<number | null>((sum, size) => (sum === null || size === undefined ? null : sum + size), 0);
+  const total = sizes.reduce<number | null>(
+    (sum, size) => (sum === null || size === undefined ? null : sum + size),
+    0,
+  );
   const done = entry.files.map(() => 0);
-  const report = () => context.onProgress(done.reduce((sum, bytes) => sum + bytes, 0), total);
+  const report = () =>
+    context.onProgress(
+      done.reduce((sum, bytes) => sum + bytes, 0),
+      total,
+    );
   let bytes = 0;
   let locations: Promise<readonly FetchLocation[]> | undefined;
 
@@ -59,7 +69,11 @@ export async function download(context: DownloadContext, remote: RemoteNode): Pr
       return known;
     }
     return context.pooled(async () => {
-      locations ??= source.locate(node.recipe, entry, sourceContext(workspace, context.fetcher, context.signal));
+      locations ??= source.locate(
+        node.recipe,
+        entry,
+        sourceContext(workspace, context.fetcher, context.signal),
+      );
       const location = (await locations)[index];
       if (!location) throw new Error(`${identity} has no location for its file ${index}`);
       const fetched = await fetchFile(context, remote, file, location, (now) => {
@@ -67,7 +81,12 @@ export async function download(context: DownloadContext, remote: RemoteNode): Pr
         report();
       });
       bytes += fetched.downloadedBytes;
-      const item: Item = { name: file.name, type: 'file', digest: sha256Digest(fetched.sha256), size: fetched.size };
+      const item: Item = {
+        name: file.name,
+        type: 'file',
+        digest: sha256Digest(fetched.sha256),
+        size: fetched.size,
+      };
       await context.check(item);
       await context.place(fetched.path, item);
       return item;
@@ -79,7 +98,10 @@ export async function download(context: DownloadContext, remote: RemoteNode): Pr
     if (result.status === 'rejected') throw result.reason;
     content.push(result.value);
   }
-  workspace.lock.set(identity, { ...entry, files: entry.files.map((file, i) => lockedFile(file, content[i])) });
+  workspace.lock.set(identity, {
+    ...entry,
+    files: entry.files.map((file, i) => lockedFile(file, content[i])),
+  });
   return { content, bytes };
 }
 
@@ -113,8 +135,13 @@ async function fetchFile(
       signal: context.signal,
     });
   } catch (error) {
-    const differs = error instanceof ResError && (error.code === 'checksum-mismatch' || error.code === 'size-mismatch');
-    if (!differs || source.pins(node.recipe)?.some((pin) => pin.sha256 !== undefined || pin.size !== undefined)) throw error;
+    const differs =
+      error instanceof ResError && (error.code === 'checksum-mismatch' || error.code === 'size-mismatch');
+    if (
+      !differs ||
+      source.pins(node.recipe)?.some((pin) => pin.sha256 !== undefined || pin.size !== undefined)
+    )
+      throw error;
     throw new ResError('lock-mismatch', `${node.name}: ${error.message}`, {
       hint: `It is not what resources.lock.yaml holds for ${identity}. If the publisher replaced it and you want the new content, run \`res update ${node.name}\`.`,
       cause: error,

@@ -2,25 +2,26 @@
 // Two questions drive it, asked from the requested nodes down: what is the content of a node (`know`), and are its
 // bytes where they should be (`obtain`). A node whose new content equals the old leaves everything above it alone.
 import { rm } from 'node:fs/promises';
+import { makingOf } from '../kinds/kind.js';
 import type { Content, Item } from '../model/content.js';
 import { contentSize } from '../model/content.js';
 import { ResError } from '../model/error.js';
 import type { EventListener, Work } from '../model/event.js';
 import type { Node } from '../model/node.js';
-import { makingOf } from '../kinds/kind.js';
 import { type Assessment, assess } from '../plan/assess.js';
 import type { Fusion } from '../plan/fusion.js';
-import { Holdings, type Holding, occupantOf, outputPaths } from '../plan/places.js';
+import { type Holding, Holdings, occupantOf, outputPaths } from '../plan/places.js';
 import { makerOf } from '../plan/registry.js';
 import type { Workspace } from '../plan/workspace.js';
 import type { Fetcher } from '../sources/fetch.js';
+import { errorCode, ioError } from '../store/files.js';
 import { ChainFailure, type ChainNode, type MadeNode, runAction, type Supply } from './action.js';
 import { download } from './download.js';
 import { errorReport } from './errors.js';
 import { placeOutput, restoreOutput, temporaryFor } from './outputs.js';
-import { Throttle } from './progress.js';
 import type { Pools } from './pools.js';
-import { offlineError, remoteNodes } from './resolve.js';
+import { Throttle } from './progress.js';
+import { isLocal, offlineError, remoteNodes } from './resolve.js';
 import { verifyContent } from './verify-content.js';
 
 export interface ExecutionOptions {
@@ -113,7 +114,9 @@ export class Execution {
     const maker = makerOf(node);
     const making = maker.is === 'kind' ? makingOf(maker.kind, node.recipe).by : undefined;
     if (making === 'naming') {
-      const outcomes = await Promise.allSettled(node.references.map((reference) => this.obtain(reference.node)));
+      const outcomes = await Promise.allSettled(
+        node.references.map((reference) => this.obtain(reference.node)),
+      );
       const broken = outcomes.find((outcome) => outcome.status === 'rejected');
       if (broken) throw this.#skip(node.name, broken.reason);
       return;
@@ -151,7 +154,9 @@ export class Execution {
   async #peekInputs(node: Node): Promise<boolean> {
     const contents = await settleAll(
       node.references.map(async ({ node: input }) => {
-        const content = this.#o.fusion.joins(input, node.name) ? await this.#peek(input) : await this.#know(input);
+        const content = this.#o.fusion.joins(input, node.name)
+          ? await this.#peek(input)
+          : await this.#know(input);
         if (content) this.#contents.set(input, content);
         return content;
       }),
@@ -189,7 +194,8 @@ export class Execution {
     return this.#guard(node, async () => {
       const [remote] = remoteNodes(this.#workspace, [node.name]);
       if (!remote) throw new ResError('file-not-found', `${node.name}: its files are gone`);
-      if (this.#o.offline && !isLocal(this.#workspace, remote.identity)) throw offlineError(node.name, remote.identity);
+      if (this.#o.offline && !isLocal(this.#workspace, node.name))
+        throw offlineError(node.name, remote.identity);
       const started = Date.now();
       this.#start(node.name, 'download', remote.identity, []);
       const progress = new Throttle(node.name, this.#o.listener);
@@ -205,7 +211,13 @@ export class Execution {
           check: (item) => verifyContent(node, item.digest, [node.output, item.name].filter(isText), sums),
           place: async (temp, item) => {
             const output = outputPaths(this.#workspace, node, [item])[0];
-            if (output) await placeOutput(this.#workspace, temp, { node, item, path: output.path, overwrite: this.#o.overwrite });
+            if (output)
+              await placeOutput(this.#workspace, temp, {
+                node,
+                item,
+                path: output.path,
+                overwrite: this.#o.overwrite,
+              });
             else paths.set(item, await this.#workspace.store.put(temp, item.digest, item.type));
           },
         },
@@ -214,7 +226,8 @@ export class Execution {
       this.downloadedBytes += bytes;
       this.#contents.set(node.name, content);
       this.#holdings.refresh();
-      if (node.output !== undefined && !(await this.#inPlace(node, content))) await this.#putBack(node, content);
+      if (node.output !== undefined && !(await this.#inPlace(node, content)))
+        await this.#putBack(node, content);
       await this.#record(node, Date.now() - started);
       this.#finish(node, 'download', started, content);
       return content;
@@ -243,7 +256,8 @@ export class Execution {
     const input = this.#node(name);
     if (this.#o.fusion.joins(name, consumer.name)) {
       const content = this.#contents.get(name);
-      const holdings = content && !this.#forced(input) ? await this.#holdings.findAll(input, content) : undefined;
+      const holdings =
+        content && !this.#forced(input) ? await this.#holdings.findAll(input, content) : undefined;
       if (!holdings) return { from: 'stream', chain: await this.#upstream(input, () => this.#chain(input)) };
     }
     await this.obtain(name);
@@ -267,7 +281,7 @@ export class Execution {
     this.#start(node.name, 'execute', describeWork(node), through);
     const progress = new Throttle(node.name, this.#o.listener);
     const output = outputPaths(this.#workspace, node, null)[0]?.path;
-    const temp = await temporaryFor(this.#workspace, output ?? this.#workspace.paths.tmp + '/object');
+    const temp = await temporaryFor(this.#workspace, output ?? `${this.#workspace.paths.tmp}/object`);
     const read = chainPaths(chain);
     for (const path of read) this.#reading.set(path, (this.#reading.get(path) ?? 0) + 1);
     try {
@@ -366,7 +380,8 @@ export class Execution {
 
   async #record(node: Node, durationMs: number): Promise<void> {
     const { action, key } = await this.#assess(node);
-    if (key !== null) this.#workspace.state.nodes.set(node.name, { key, action, status: 'done', at: Date.now(), durationMs });
+    if (key !== null)
+      this.#workspace.state.nodes.set(node.name, { key, action, status: 'done', at: Date.now(), durationMs });
   }
 
   #start(node: string, work: Work, detail: string, through: readonly string[]): void {
@@ -420,7 +435,7 @@ export class Execution {
 
   #fail(node: Node, error: unknown): Unavailable {
     const at = error instanceof ChainFailure ? error.node : node.name;
-    const cause = error instanceof ChainFailure ? error.cause : error;
+    const cause = userError(error instanceof ChainFailure ? error.cause : error, this.#workspace);
     const log = error instanceof ChainFailure ? (error.log ?? null) : null;
     if (!this.failed.has(at)) {
       this.failed.set(at, cause);
@@ -432,7 +447,9 @@ export class Execution {
       }
       if (interrupted || !this.#o.keepGoing) this.#o.pools.close(new WindingDown());
     }
-    return at === node.name ? new Unavailable(at) : (this.#skip(node.name, new Unavailable(at)) as Unavailable);
+    return at === node.name
+      ? new Unavailable(at)
+      : (this.#skip(node.name, new Unavailable(at)) as Unavailable);
   }
 
   async #recordFailure(node: Node, error: string): Promise<void> {
@@ -505,11 +522,14 @@ function describeWork(node: Node): string {
   return `${node.kind} ${inputs.join(' ')}`;
 }
 
-function isText(value: string | undefined): value is string {
-  return value !== undefined;
+/** A system error (disk full, no permission) as the user's; anything else as it is. */
+function userError(error: unknown, workspace: Workspace): unknown {
+  const system = error instanceof Error && errorCode(error) !== undefined && 'syscall' in error;
+  if (!system) return error;
+  const path = 'path' in error && typeof error.path === 'string' ? error.path : workspace.paths.root;
+  return ioError(error, 'cannot use', path);
 }
 
-/** Whether every file of a source lies on this machine. */
-function isLocal(workspace: Workspace, identity: string): boolean {
-  return workspace.lock.get(identity)?.files.every(({ url }) => url.startsWith('file:')) ?? false;
+function isText(value: string | undefined): value is string {
+  return value !== undefined;
 }

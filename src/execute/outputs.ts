@@ -1,13 +1,22 @@
 // Content into its place: how a file gets its final name, and what becomes of the one that was there.
-import { chmod, mkdir, rm, stat } from 'node:fs/promises';
+
 import { randomUUID } from 'node:crypto';
+import { chmod, mkdir, rm, stat } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import type { Item } from '../model/content.js';
 import { ResError } from '../model/error.js';
 import type { Node } from '../model/node.js';
 import { type Holding, occupantOf, type Placement } from '../plan/places.js';
 import type { Workspace } from '../plan/workspace.js';
-import { cloneOrCopy, fsyncDir, fsyncFile, ioError, moveOrCopy } from '../store/files.js';
+import {
+  cloneOrCopy,
+  copyTree,
+  errorCode,
+  fsyncDir,
+  fsyncFile,
+  ioError,
+  moveOrCopy,
+} from '../store/files.js';
 
 export interface Placing {
   readonly node: Node;
@@ -58,14 +67,19 @@ export async function restoreOutput(
   workspace: Workspace,
   holding: Holding,
   placing: Placing,
-  options: { readonly mayMove: boolean; readonly signal: AbortSignal; readonly onBytes: (bytes: number) => void },
+  options: {
+    readonly mayMove: boolean;
+    readonly signal: AbortSignal;
+    readonly onBytes: (bytes: number) => void;
+  },
 ): Promise<void> {
   const temp = await temporaryFor(workspace, placing.path);
   try {
     if (holding.place === 'store' && options.mayMove) {
       await workspace.store.take(placing.item.digest, placing.item.type, temp);
     } else {
-      await cloneOrCopy(holding.path, temp, options);
+      const copy = placing.item.type === 'directory' ? copyTree : cloneOrCopy;
+      await copy(holding.path, temp, options);
     }
     await placeOutput(workspace, temp, placing);
   } finally {
@@ -99,14 +113,14 @@ async function makeFolder(folder: string): Promise<void> {
   try {
     await mkdir(folder, { recursive: true });
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    const code = errorCode(error);
     if (code === 'EEXIST' || code === 'ENOTDIR') {
       throw new ResError('output-blocked', `cannot make the folder ${folder}: a file is in the way`, {
         hint: 'Move that file away, or choose another `output` or `output-dir`.',
         cause: error,
       });
     }
-    throw ioError(error, 'make the folder', folder);
+    throw ioError(error, 'cannot make the folder', folder);
   }
 }
 
@@ -123,7 +137,11 @@ export function occupiedError(workspace: Workspace, occupied: readonly Placement
     const shown = relative(workspace.graph.manifest.dir, path);
     return `${shown} ${occupant.is === 'foreign' ? 'was not made by res' : 'was changed since res made it'}`;
   });
-  return new ResError(foreign ? 'output-foreign' : 'output-modified', `${names.join('; ')}: not overwritten`, {
-    hint: 'Move or copy it away to keep it, or let it be replaced with `--overwrite`.',
-  });
+  return new ResError(
+    foreign ? 'output-foreign' : 'output-modified',
+    `${names.join('; ')}: not overwritten`,
+    {
+      hint: 'Move or copy it away to keep it, or let it be replaced with `--overwrite`.',
+    },
+  );
 }

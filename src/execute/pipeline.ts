@@ -1,8 +1,8 @@
 // Bytes on their way: read from files in pieces, counted and hashed as they pass, written once.
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
-import { ContentHasher, type ContentDigests } from '../store/hashing.js';
 import { openSparseWriter } from '../store/files.js';
+import { type ContentDigests, ContentHasher } from '../store/hashing.js';
 
 const PIECE = 1 << 20;
 
@@ -15,7 +15,10 @@ export async function* readFiles(paths: readonly string[], signal: AbortSignal):
 }
 
 /** Passes pieces on and tells of each how long it was. */
-export async function* counted(source: AsyncIterable<Uint8Array>, onBytes: (bytes: number) => void): AsyncGenerator<Uint8Array> {
+export async function* counted(
+  source: AsyncIterable<Uint8Array>,
+  onBytes: (bytes: number) => void,
+): AsyncGenerator<Uint8Array> {
   for await (const piece of source) {
     onBytes(piece.length);
     yield piece;
@@ -28,7 +31,10 @@ export interface Tapped {
   digests(): Promise<ContentDigests> | undefined;
 }
 
-export function tap(source: AsyncIterable<Uint8Array>, wanted: { readonly sha256: boolean; readonly derived: boolean }): Tapped {
+export function tap(
+  source: AsyncIterable<Uint8Array>,
+  wanted: { readonly sha256: boolean; readonly derived: boolean },
+): Tapped {
   let result: Promise<ContentDigests> | undefined;
   async function* pass(): AsyncGenerator<Uint8Array> {
     const hasher = new ContentHasher(wanted);

@@ -81,11 +81,16 @@ export class Pools {
 const DEFAULT_LIMITS = { network: 4, disk: 2 };
 
 /** The limits of the manifest over the defaults. Throws ResError `config-invalid` for a pool that nothing runs in. */
-export function poolLimits(jobs: number, configured: Readonly<Record<string, number>>): Readonly<Record<PoolName, number>> {
+export function poolLimits(
+  jobs: number,
+  configured: Readonly<Record<string, number>>,
+): Readonly<Record<PoolName, number>> {
   const limits = { jobs, cpu: jobs, ...DEFAULT_LIMITS };
   for (const [name, limit] of Object.entries(configured)) {
     if (name !== 'network' && name !== 'disk' && name !== 'cpu') {
-      throw new ResError('config-invalid', `there is no pool named ${name}`, { hint: 'The pools are network, disk and cpu.' });
+      throw new ResError('config-invalid', `there is no pool named ${name}`, {
+        hint: 'The pools are network, disk and cpu.',
+      });
     }
     limits[name] = limit;
   }

@@ -1,12 +1,12 @@
 // External programs: no shell, a clean environment, their own process group, output to the node's log; stopped when
 // the build is, and gone when res is.
 import { createWriteStream, type WriteStream } from 'node:fs';
-import { finished } from 'node:stream/promises';
 import { Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import { execa, type Options, type ResultPromise } from 'execa';
-import { ResError } from '../model/error.js';
-import type { Env } from '../model/env.js';
 import type { ExecOptions } from '../kinds/kind.js';
+import type { Env } from '../model/env.js';
+import { ResError } from '../model/error.js';
 import { findProgram } from '../plan/tools.js';
 
 /** Time between TERM and KILL, ms. */
@@ -75,7 +75,11 @@ export async function runProgram(
   argv: readonly [string, ...string[]],
   options: ExecOptions = {},
 ): Promise<{ readonly stdout: string }> {
-  const child = start(context, argv, options.stdin ? Readable.from(options.stdin, { objectMode: false }) : undefined);
+  const child = start(
+    context,
+    argv,
+    options.stdin ? Readable.from(options.stdin, { objectMode: false }) : undefined,
+  );
   let stdout = '';
   child.stdout.setEncoding('utf8');
   child.stdout.on('data', (text: string) => {
@@ -123,7 +127,11 @@ export async function* pipeProgram(
 
 type Child = ResultPromise<{ buffer: false; reject: false; detached: true; stdout: 'pipe'; stderr: 'pipe' }>;
 
-function start(context: ProcessContext, argv: readonly [string, ...string[]], stdin: Readable | undefined): Child {
+function start(
+  context: ProcessContext,
+  argv: readonly [string, ...string[]],
+  stdin: Readable | undefined,
+): Child {
   context.signal.throwIfAborted();
   const [program, ...args] = argv;
   const path = findProgram(program, context.env);
@@ -172,7 +180,9 @@ async function ended(context: ProcessContext, argv: readonly string[], child: Ch
     const result = await child;
     if (context.signal.aborted) throw new ResError('interrupted', 'interrupted');
     if (result.exitCode === 0) return;
-    const how = result.signal ? `was ended by ${result.signal}` : `failed with exit status ${result.exitCode ?? 'unknown'}`;
+    const how = result.signal
+      ? `was ended by ${result.signal}`
+      : `failed with exit status ${result.exitCode ?? 'unknown'}`;
     throw new ResError('command-failed', `${argv[0]} ${how}`, {
       command: {
         argv,
@@ -214,5 +224,7 @@ function cleanEnvironment(env: Env): Record<string, string> {
 
 /** The command as a person would type it in a shell. */
 export function commandLine(argv: readonly string[]): string {
-  return argv.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)).join(' ');
+  return argv
+    .map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`))
+    .join(' ');
 }

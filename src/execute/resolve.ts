@@ -54,7 +54,10 @@ export async function resolveMissing(
   const missing = new Map<string, RemoteNode>();
   for (const remote of remoteNodes(workspace, names)) {
     const entry = workspace.lock.get(remote.identity);
-    if (options.frozen && (!entry || entry.files.some((file) => file.sha256 === undefined || file.size === undefined))) {
+    if (
+      options.frozen &&
+      (!entry || entry.files.some((file) => file.sha256 === undefined || file.size === undefined))
+    ) {
       failures.push({ node: remote.node.name, error: frozenError(remote, entry !== undefined) });
     } else if (!entry) {
       missing.set(remote.identity, remote);
@@ -65,7 +68,10 @@ export async function resolveMissing(
       try {
         if (options.offline && needsNetwork(source)) throw offlineError(node.name, identity);
         if (needsNetwork(source)) options.listener({ type: 'resolving', source: identity });
-        workspace.lock.set(identity, await source.resolve(node.recipe, sourceContext(workspace, fetcher(), options.signal)));
+        workspace.lock.set(
+          identity,
+          await source.resolve(node.recipe, sourceContext(workspace, fetcher(), options.signal)),
+        );
       } catch (error) {
         failures.push({ node: node.name, error });
       }
@@ -81,9 +87,21 @@ function needsNetwork(source: Source): boolean {
 
 function frozenError({ node, identity }: RemoteNode, incomplete: boolean): ResError {
   const what = incomplete ? 'an incomplete entry' : 'no entry';
-  return new ResError('lock-missing-entry', `${node.name}: the lock has ${what} for ${identity}, and --frozen forbids to make one`, {
-    hint: `Run \`res build ${node.name}\` without --frozen once, and commit resources.lock.yaml.`,
-  });
+  return new ResError(
+    'lock-missing-entry',
+    `${node.name}: the lock has ${what} for ${identity}, and --frozen forbids to make one`,
+    {
+      hint: `Run \`res build ${node.name}\` without --frozen once, and commit resources.lock.yaml.`,
+    },
+  );
+}
+
+/** Whether every file of an artifact lies on this machine (`file:` URLs), as far as its source is resolved. */
+export function isLocal(workspace: Workspace, name: string): boolean {
+  return remoteNodes(workspace, [name]).every(
+    ({ identity }) =>
+      workspace.lock.get(identity)?.files.every(({ url }) => url.startsWith('file:')) ?? false,
+  );
 }
 
 export function offlineError(node: string, what: string): ResError {

@@ -3,11 +3,11 @@ import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ResError } from '../model/error.js';
 import type { Plan, Step } from '../model/plan.js';
-import { freeBytes } from '../store/files.js';
-import { remoteNodes } from './resolve.js';
-import { partialPath } from './download.js';
 import type { Workspace } from '../plan/workspace.js';
+import { freeBytes } from '../store/files.js';
 import type { SpaceEstimate } from './api.js';
+import { partialPath } from './download.js';
+import { remoteNodes } from './resolve.js';
 
 interface Need {
   readonly path: string;
@@ -21,31 +21,47 @@ export async function estimateSpace(workspace: Workspace, plan: Plan): Promise<S
 
 /** Throws ResError `no-space` when even what is certain (downloads of known size) does not fit. */
 export async function checkSpace(workspace: Workspace, plan: Plan): Promise<void> {
-  const { fileSystems } = await needs(workspace, plan, (step) => (step.work === 'download' ? (step.downloadBytes ?? 0) : 0));
+  const { fileSystems } = await needs(workspace, plan, (step) =>
+    step.work === 'download' ? (step.downloadBytes ?? 0) : 0,
+  );
   for (const { path, neededBytes, freeBytes: free } of fileSystems) {
     if (neededBytes <= free) continue;
     throw new ResError(
       'no-space',
       `the file system of ${path} has ${mebibytes(free)} free, and ${mebibytes(neededBytes)} are needed: ${mebibytes(neededBytes - free)} are missing`,
-      { hint: 'Make room, or put outputs or store elsewhere (`output-dir`, RES_STORE). Nothing was downloaded.' },
+      {
+        hint: 'Make room, or put outputs or store elsewhere (`output-dir`, RES_STORE). Nothing was downloaded.',
+      },
     );
   }
 }
 
-async function needs(workspace: Workspace, plan: Plan, bytesOf: (step: Step) => number): Promise<SpaceEstimate> {
+async function needs(
+  workspace: Workspace,
+  plan: Plan,
+  bytesOf: (step: Step) => number,
+): Promise<SpaceEstimate> {
   const byDevice = new Map<number, Need>();
   for (const step of plan.steps) {
     const bytes = bytesOf(step) - alreadyFetched(workspace, step);
     if (bytes <= 0) continue;
     const node = workspace.graph.nodes.get(step.node);
-    const folder = existing(node?.output === undefined ? workspace.paths.store : dirname(join(workspace.graph.manifest.outputDir, node.output)));
+    const folder = existing(
+      node?.output === undefined
+        ? workspace.paths.store
+        : dirname(join(workspace.graph.manifest.outputDir, node.output)),
+    );
     const device = statSync(folder).dev;
     const need = byDevice.get(device) ?? { path: folder, bytes: 0 };
     need.bytes += bytes;
     byDevice.set(device, need);
   }
   const fileSystems = await Promise.all(
-    [...byDevice.values()].map(async ({ path, bytes }) => ({ path, neededBytes: bytes, freeBytes: await freeBytes(path) })),
+    [...byDevice.values()].map(async ({ path, bytes }) => ({
+      path,
+      neededBytes: bytes,
+      freeBytes: await freeBytes(path),
+    })),
   );
   return { fileSystems };
 }
@@ -54,7 +70,9 @@ async function needs(workspace: Workspace, plan: Plan, bytesOf: (step: Step) => 
 function alreadyFetched(workspace: Workspace, { node, work }: Step): number {
   if (work !== 'download') return 0;
   return remoteNodes(workspace, [node])
-    .flatMap(({ identity }) => (workspace.lock.get(identity)?.files ?? []).map(({ name }) => partialPath(workspace, identity, name)))
+    .flatMap(({ identity }) =>
+      (workspace.lock.get(identity)?.files ?? []).map(({ name }) => partialPath(workspace, identity, name)),
+    )
     .reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0);
 }
 

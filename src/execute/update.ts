@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { closure } from '../graph/select.js';
 import type { EventListener } from '../model/event.js';
 import type { LockEntry } from '../model/lock.js';
+import { shortDigest } from '../plan/reasons.js';
 import type { Workspace } from '../plan/workspace.js';
 import { createFetcher, type Fetcher } from '../sources/fetch.js';
 import { acquireLock } from '../store/lock.js';
@@ -10,7 +11,6 @@ import { prepareWorkspace } from '../store/paths.js';
 import type { UpdateReport } from './api.js';
 import { download } from './download.js';
 import { offlineError, type RemoteNode, remoteNodes, saveLock, sourceContext } from './resolve.js';
-import { shortDigest } from '../plan/reasons.js';
 
 export interface UpdateOptions {
   readonly signal?: AbortSignal;
@@ -22,7 +22,11 @@ export interface UpdateOptions {
  * Resolves the sources of the nodes and of what they are made of. A source that does not give digests is downloaded,
  * for its content is the only thing that tells whether it changed. Rejects with ResError; the lock is then untouched.
  */
-export async function update(workspace: Workspace, names: readonly string[], options: UpdateOptions = {}): Promise<UpdateReport> {
+export async function update(
+  workspace: Workspace,
+  names: readonly string[],
+  options: UpdateOptions = {},
+): Promise<UpdateReport> {
   const signal = options.signal ?? new AbortController().signal;
   const listener = options.listener ?? (() => undefined);
   const remotes = distinct(remoteNodes(workspace, closure(workspace.graph, names)));
@@ -44,7 +48,8 @@ export async function update(workspace: Workspace, names: readonly string[], opt
           remote.identity,
           await remote.source.resolve(remote.node.recipe, sourceContext(workspace, fetcher, signal)),
         );
-        if (lacksDigests(workspace.lock.get(remote.identity))) await fetchContent(workspace, remote, fetcher, listener, signal);
+        if (lacksDigests(workspace.lock.get(remote.identity)))
+          await fetchContent(workspace, remote, fetcher, listener, signal);
       }),
     );
     await saveLock(workspace);
@@ -58,7 +63,10 @@ export async function update(workspace: Workspace, names: readonly string[], opt
     await lock.release();
   }
   const sources = remotes
-    .map(({ identity }) => ({ source: identity, ...compare(before.get(identity), workspace.lock.get(identity)) }))
+    .map(({ identity }) => ({
+      source: identity,
+      ...compare(before.get(identity), workspace.lock.get(identity)),
+    }))
     .sort((a, b) => (a.source < b.source ? -1 : 1));
   return { sources };
 }
@@ -96,9 +104,13 @@ async function fetchContent(
   );
 }
 
-function compare(was: LockEntry | undefined, now: LockEntry | undefined): Pick<UpdateReport['sources'][number], 'change' | 'details'> {
+function compare(
+  was: LockEntry | undefined,
+  now: LockEntry | undefined,
+): Pick<UpdateReport['sources'][number], 'change' | 'details'> {
   if (!now) return { change: 'removed', details: [] };
-  if (!was) return { change: 'added', details: now.files.map(({ name, sha256 }) => `${name} ${shown(sha256)}`) };
+  if (!was)
+    return { change: 'added', details: now.files.map(({ name, sha256 }) => `${name} ${shown(sha256)}`) };
   const details: string[] = [];
   if (was.tag !== now.tag) details.push(`tag ${was.tag ?? 'none'} -> ${now.tag ?? 'none'}`);
   if (was.commit !== now.commit) details.push(`commit ${was.commit ?? 'none'} -> ${now.commit ?? 'none'}`);
@@ -107,7 +119,8 @@ function compare(was: LockEntry | undefined, now: LockEntry | undefined): Pick<U
     const old = before.get(file.name);
     before.delete(file.name);
     if (!old) details.push(`${file.name} is new`);
-    else if (old.sha256 !== file.sha256) details.push(`${file.name} ${shown(old.sha256)} -> ${shown(file.sha256)}`);
+    else if (old.sha256 !== file.sha256)
+      details.push(`${file.name} ${shown(old.sha256)} -> ${shown(file.sha256)}`);
     else if (old.url !== file.url) details.push(`${file.name} has a new URL, and the same content`);
   }
   for (const name of before.keys()) details.push(`${name} is gone`);

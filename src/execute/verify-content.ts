@@ -21,7 +21,10 @@ export function parseSums(text: string): ReadonlyMap<string, string> {
 }
 
 /** The sum for the first of the names that the list holds: the whole name, or the one entry with that last part. */
-export function findSum(sums: ReadonlyMap<string, string>, names: readonly string[]): { name: string; sha256: string } | undefined {
+export function findSum(
+  sums: ReadonlyMap<string, string>,
+  names: readonly string[],
+): { name: string; sha256: string } | undefined {
   for (const wanted of names) {
     const sha256 = sums.get(wanted.replace(/^\.\//, ''));
     if (sha256 !== undefined) return { name: wanted, sha256 };
@@ -53,20 +56,34 @@ export async function verifyContent(
   if (sumsPath === undefined) throw new Error('the list of sums was not made ready');
   const { size } = await stat(sumsPath);
   if (size > LARGEST_SUMS) {
-    throw new ResError('sums-entry-missing', `${node.name}: ${node.verify.sums} is ${size} bytes long and cannot be a list of sums`);
+    throw new ResError(
+      'sums-entry-missing',
+      `${node.name}: ${node.verify.sums} is ${size} bytes long and cannot be a list of sums`,
+    );
   }
   const sums = parseSums(await readFile(sumsPath, 'utf8'));
   const found = findSum(sums, names);
   if (!found) {
     const listed = [...sums.keys()].slice(0, 10).join(', ') || 'nothing';
-    throw new ResError('sums-entry-missing', `${node.name}: ${node.verify.sums} has no sum for ${names.join(' or ')}`, {
-      hint: `It lists ${listed}.`,
-    });
+    throw new ResError(
+      'sums-entry-missing',
+      `${node.name}: ${node.verify.sums} has no sum for ${names.join(' or ')}`,
+      {
+        hint: `It lists ${listed}.`,
+      },
+    );
   }
-  if (actual !== found.sha256) throw mismatch(node, actual, found.sha256, `${node.verify.sums} for ${found.name}`, ['verify']);
+  if (actual !== found.sha256)
+    throw mismatch(node, actual, found.sha256, `${node.verify.sums} for ${found.name}`, ['verify']);
 }
 
-function mismatch(node: Node, actual: string, expected: string, who: string, path: readonly string[]): ResError {
+function mismatch(
+  node: Node,
+  actual: string,
+  expected: string,
+  who: string,
+  path: readonly string[],
+): ResError {
   return new ResError('checksum-mismatch', `${node.name}: the content does not have the published checksum`, {
     hint: `It has sha256 ${actual}, but ${who} says ${expected}. Nothing was put in place. The release may be broken or half replaced: ask its publisher, or choose another version.`,
     diagnostics: [{ message: 'verified as said here', location: node.locate(path) }],

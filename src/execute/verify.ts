@@ -2,10 +2,10 @@
 import { stat } from 'node:fs/promises';
 import { closure } from '../graph/select.js';
 import { type Digest, digestAlgorithm } from '../model/digest.js';
-import type { Workspace } from '../plan/workspace.js';
 import { outputPaths } from '../plan/places.js';
 import { planNodes } from '../plan/plan.js';
 import { findProgram } from '../plan/tools.js';
+import type { Workspace } from '../plan/workspace.js';
 import { digestDirectory } from '../store/directory.js';
 import { dataExtents } from '../store/extents.js';
 import { digestFile } from '../store/hashing.js';
@@ -26,7 +26,11 @@ interface Claim {
 }
 
 /** Checks the outputs of the nodes and of what they are made of, and all of the store. Changes nothing. */
-export async function verify(workspace: Workspace, names: readonly string[], options: VerifyOptions = {}): Promise<VerifyReport> {
+export async function verify(
+  workspace: Workspace,
+  names: readonly string[],
+  options: VerifyOptions = {},
+): Promise<VerifyReport> {
   const claims = [...(await outputClaims(workspace, names)), ...(await storeClaims(workspace))];
   const total = claims.reduce((sum, { size }) => sum + size, 0);
   let done = 0;
@@ -47,11 +51,22 @@ async function outputClaims(workspace: Workspace, names: readonly string[]): Pro
   return closure(workspace.graph, names).flatMap((name) => {
     const node = workspace.graph.nodes.get(name);
     if (!node) return [];
-    return outputPaths(workspace, node, plan.nodes.get(name)?.content ?? null).flatMap(({ path }): Claim[] => {
-      const record = workspace.state.outputs.get(path);
-      if (!record) return [];
-      return [{ path, place: 'output', node: name, type: record.type, expected: record.digest, size: record.size }];
-    });
+    return outputPaths(workspace, node, plan.nodes.get(name)?.content ?? null).flatMap(
+      ({ path }): Claim[] => {
+        const record = workspace.state.outputs.get(path);
+        if (!record) return [];
+        return [
+          {
+            path,
+            place: 'output',
+            node: name,
+            type: record.type,
+            expected: record.digest,
+            size: record.size,
+          },
+        ];
+      },
+    );
   });
 }
 
@@ -63,7 +78,11 @@ async function storeClaims(workspace: Workspace): Promise<readonly Claim[]> {
   return claims;
 }
 
-async function digestNow(workspace: Workspace, { path, type, expected }: Claim, signal: AbortSignal | undefined): Promise<string | null> {
+async function digestNow(
+  workspace: Workspace,
+  { path, type, expected }: Claim,
+  signal: AbortSignal | undefined,
+): Promise<string | null> {
   const options = signal ? { signal } : {};
   const found = await stat(path).catch(() => undefined);
   if (!found) return null;
@@ -72,5 +91,6 @@ async function digestNow(workspace: Workspace, { path, type, expected }: Claim, 
   if (digestAlgorithm(expected) === 'sha256') return (await digestFile(path, 'sha256', options)).digest;
   const qemuImg = findProgram('qemu-img', workspace.env);
   const extents = await dataExtents(path, { ...options, ...(qemuImg === undefined ? {} : { qemuImg }) });
-  return (await digestFile(path, 'derived', { ...options, ...(extents === undefined ? {} : { extents }) })).digest;
+  return (await digestFile(path, 'derived', { ...options, ...(extents === undefined ? {} : { extents }) }))
+    .digest;
 }

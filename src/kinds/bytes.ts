@@ -5,6 +5,9 @@ const EMPTY = new Uint8Array(0);
 /** Zeros that stand for a hole; shared, so never to be changed. */
 export const ZEROS: Uint8Array = new Uint8Array(1024 * 1024);
 
+/** Says what is wrong with the bytes of a format, in a few words: `unexpected end`. Whoever knows whose they are says the rest. */
+export class DamagedError extends Error {}
+
 /** Takes bytes from an async iterable. Whoever makes one closes it, so that the producer is ended too. */
 export class ByteReader {
   readonly #iterator: AsyncIterator<Uint8Array>;

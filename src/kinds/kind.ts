@@ -85,6 +85,8 @@ export interface KindInput {
   readonly format: string | undefined;
   /** All items concatenated, in order, in pieces of up to 1 MiB. May be called once only. */
   stream(): AsyncIterable<Uint8Array>;
+  /** True when the items lie in files already: `paths` then costs nothing, and reads nothing. */
+  readonly stored?: boolean;
   /** Paths of the items, to read only; a streamed input is first written to scratch. */
   paths(): Promise<readonly string[]>;
 }

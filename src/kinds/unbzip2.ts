@@ -2,16 +2,17 @@
 // once, and a few bytes of bzip2 can be gigabytes.
 import bitIterator from 'unbzip2-stream/lib/bit_iterator.js';
 import bzip2 from 'unbzip2-stream/lib/bzip2.js';
-import { ByteReader } from './bytes.js';
+import { ByteReader, DamagedError } from './bytes.js';
 
 /** A block is never longer than this, compressed, for each 100 kB of its level; and the header of a stream. */
 const PER_LEVEL = 100_000 + 25_000;
 const LEVEL_MAX = 9;
 
-/** Any number of streams. Throws an Error that says what is wrong with the data. */
+/** Any number of streams. Throws DamagedError, which says what is wrong with the data. */
 export async function* unbzip2(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const reader = new ByteReader(input);
-  const pieces: Uint8Array[] = [];
+  // The bit reader asks for its first piece at once.
+  const pieces: Uint8Array[] = [new Uint8Array(0)];
   let held = 0;
   const bits = bitIterator(() => pieces.shift());
   const work = new Int32Array(100_000 * LEVEL_MAX);
@@ -46,8 +47,8 @@ function decode<T>(step: () => T): T {
   try {
     return step();
   } catch (error) {
-    if (error instanceof TypeError) throw new Error('unexpected end');
-    throw new Error(error instanceof Error && error.message.includes('crc32') ? 'a checksum does not match' : 'its data is damaged');
+    if (error instanceof TypeError) throw new DamagedError('unexpected end');
+    throw new DamagedError(error instanceof Error && error.message.includes('crc32') ? 'a checksum does not match' : 'its data is damaged');
   }
 }
 

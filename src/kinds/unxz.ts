@@ -1,6 +1,7 @@
 // xz without the program, by xz-decompress: any number of streams with padding between them, checked to their end.
 import { ReadableStream } from 'node:stream/web';
 import xz from 'xz-decompress';
+import { DamagedError } from './bytes.js';
 
 /** What xz-embedded's return codes (enum xz_ret) mean for the data. */
 const MEANINGS: Readonly<Record<string, string>> = {
@@ -13,7 +14,7 @@ const MEANINGS: Readonly<Record<string, string>> = {
   '8': 'unexpected end',
 };
 
-/** Throws an Error that says what is wrong with the data. */
+/** Throws DamagedError, which says what is wrong with the data. */
 export async function* unxz(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const iterator = input[Symbol.asyncIterator]();
   let inputFailure: unknown;
@@ -37,7 +38,7 @@ export async function* unxz(input: AsyncIterable<Uint8Array>): AsyncGenerator<Ui
   } catch (error) {
     if (inputFailure !== undefined) throw inputFailure;
     const code = error instanceof Error ? /error code (\d+)$/.exec(error.message)?.[1] : undefined;
-    throw code === undefined ? error : new Error(MEANINGS[code] ?? `its decoder failed with code ${code}`);
+    throw code === undefined ? error : new DamagedError(MEANINGS[code] ?? `its decoder failed with code ${code}`);
   } finally {
     await iterator.return?.();
   }

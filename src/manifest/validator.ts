@@ -5,6 +5,8 @@ export interface SchemaError {
   /** JSON pointer to the value. */
   readonly instancePath: string;
   readonly params: Readonly<Record<string, unknown>>;
+  /** The value itself. */
+  readonly data?: unknown;
   readonly parentSchema?: SchemaAround;
   /** Set when a key is wrong, not a value. */
   readonly propertyName?: string;

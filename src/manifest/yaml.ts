@@ -2,6 +2,7 @@
 import {
   type Alias,
   Composer,
+  type CST,
   type Document,
   isAlias,
   isMap,
@@ -11,7 +12,6 @@ import {
   type Node,
   Parser,
   type ParsedNode,
-  type Token,
   type YAMLParseError,
 } from 'yaml';
 import type { Diagnostic, Location } from '../model/diagnostic.js';
@@ -65,6 +65,39 @@ export function placeAt(tree: YamlTree, start: Place, path: Path): Place {
   return place;
 }
 
+/** The place of what `path` names below `start`, if there is such a value. */
+export function findPlace(tree: YamlTree, start: Place, path: Path): Place | undefined {
+  let place: Place | undefined = start;
+  for (const step of path) place = place && childOf(tree, place, step);
+  return place;
+}
+
+/** The items of a list; undefined for what is no list. */
+export function itemsOf(tree: YamlTree, place: Place): Place[] | undefined {
+  const node = resolveAlias(tree, place.value);
+  if (!isSeq(node)) return undefined;
+  return node.items.map((item) => ({ value: isNode(item) ? item : null }));
+}
+
+/** The entries of a map in their order, each name once. Empty for what is no map. */
+export function entriesOf(tree: YamlTree, place: Place): [name: string, place: Place][] {
+  const node = resolveAlias(tree, place.value);
+  if (!isMap(node)) return [];
+  const entries = new Map<string, Place>();
+  for (const { key, value } of node.items) {
+    const name = isNode(key) ? keyText(key) : undefined;
+    if (name === undefined || !isNode(key) || entries.has(name)) continue;
+    entries.set(name, { key, value: isNode(value) ? value : null });
+  }
+  return [...entries];
+}
+
+/** The entries of a map at the top of the file; none when there is no such map. */
+export function sectionEntries(tree: YamlTree, section: string): [name: string, place: Place][] {
+  const place = findPlace(tree, tree.root, [section]);
+  return place ? entriesOf(tree, place) : [];
+}
+
 /** Of a value that is written on its own, the value; of a map or list, the key it stands under. */
 export function locateValue({ source }: YamlTree, { key, value }: Place): Location {
   const inPlace = isScalar(value) ? value.source !== '' || value.type !== 'PLAIN' : isAlias(value);
@@ -97,7 +130,7 @@ export function textOf(tree: YamlTree, place: Place): string | undefined {
 
 function compose(source: SourceText): { document: Document.Parsed } | { problems: readonly Diagnostic[] } {
   const { text, locate } = source;
-  const tokens: Token[] = [];
+  const tokens: CST.Token[] = [];
   const parser = new Parser();
   // Step by step, as depth must be known before the composer, which recurses, sees the tokens.
   for (const lexeme of new Lexer().lex(text)) {

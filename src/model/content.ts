@@ -20,5 +20,7 @@ export function contentSize(content: Content): number {
 }
 
 export function sameContent(a: Content, b: Content): boolean {
-  return a.length === b.length && a.every((item, i) => item.digest === b[i]?.digest && item.type === b[i]?.type);
+  return (
+    a.length === b.length && a.every((item, i) => item.digest === b[i]?.digest && item.type === b[i]?.type)
+  );
 }

@@ -11,15 +11,41 @@ export type BuildEvent =
   | { readonly type: 'waiting'; readonly for: string }
   /** Sources are being asked what a release or URL holds. */
   | { readonly type: 'resolving'; readonly source: string }
-  | { readonly type: 'planned'; readonly run: number; readonly restore: number; readonly fresh: number; readonly download_bytes: number | null }
-  | { readonly type: 'started'; readonly node: string; readonly work: Work; readonly detail: string; readonly through: readonly string[] }
+  | {
+      readonly type: 'planned';
+      readonly run: number;
+      readonly restore: number;
+      readonly fresh: number;
+      readonly download_bytes: number | null;
+    }
+  | {
+      readonly type: 'started';
+      readonly node: string;
+      readonly work: Work;
+      readonly detail: string;
+      readonly through: readonly string[];
+    }
   /** `total` is null while unknown. Units are bytes unless `unit` says percent. Sent at most every 100 ms a node. */
-  | { readonly type: 'progress'; readonly node: string; readonly done: number; readonly total: number | null; readonly unit: 'bytes' | 'percent' }
+  | {
+      readonly type: 'progress';
+      readonly node: string;
+      readonly done: number;
+      readonly total: number | null;
+      readonly unit: 'bytes' | 'percent';
+    }
   /** A retry, a mirror taken, a resumed download: worth a line, no failure. */
   | { readonly type: 'notice'; readonly node: string; readonly message: string }
   /** A line that a program printed. */
   | { readonly type: 'output'; readonly node: string; readonly text: string }
-  | { readonly type: 'finished'; readonly node: string; readonly work: Work; readonly duration_ms: number; readonly size: number; readonly digests: readonly Digest[]; readonly output: string | null }
+  | {
+      readonly type: 'finished';
+      readonly node: string;
+      readonly work: Work;
+      readonly duration_ms: number;
+      readonly size: number;
+      readonly digests: readonly Digest[];
+      readonly output: string | null;
+    }
   | { readonly type: 'skipped'; readonly node: string; readonly because: string }
   | { readonly type: 'failed'; readonly node: string; readonly error: ErrorReport }
   | { readonly type: 'warning'; readonly message: string; readonly hint: string | null }

@@ -1,16 +1,16 @@
 // What is known of one node from what is known of its inputs: its action, its key, its content. Nothing is run and
 // nothing is asked; plan and build both stand on this.
 import { createHash } from 'node:crypto';
-import { type Action, KEY_FORMAT, type ActionInput } from '../model/action.js';
+import { type Kind, makingOf } from '../kinds/kind.js';
+import { type Action, type ActionInput, KEY_FORMAT } from '../model/action.js';
 import type { Content, Item } from '../model/content.js';
 import { sha256Digest } from '../model/digest.js';
+import { ResError } from '../model/error.js';
 import { canonicalJson, type JsonObject } from '../model/json.js';
 import type { LockEntry } from '../model/lock.js';
 import type { Node } from '../model/node.js';
-import { ResError } from '../model/error.js';
 import { expandPath } from '../sources/path.js';
 import type { Pin, Source } from '../sources/source.js';
-import { makingOf, type Kind } from '../kinds/kind.js';
 import { makerOf } from './registry.js';
 import type { Workspace } from './workspace.js';
 
@@ -61,7 +61,8 @@ async function workspaceContent(workspace: Workspace, node: Node, source: Source
   });
   const items: Item[] = [];
   for (const { name, path } of files) {
-    const known = workspace.cache.knownSync(path, 'sha256') ?? (await workspace.cache.digestOf(path, 'sha256'));
+    const known =
+      workspace.cache.knownSync(path, 'sha256') ?? (await workspace.cache.digestOf(path, 'sha256'));
     items.push({ name, type: 'file', digest: known.digest, size: known.size });
   }
   return items;
@@ -81,10 +82,14 @@ export function pinnedEntry(workspace: Workspace, node: Node, source: Source): L
         (pin.sha256 !== undefined && file.sha256 !== undefined && pin.sha256.toLowerCase() !== file.sha256) ||
         (pin.size !== undefined && file.size !== undefined && pin.size !== file.size)
       ) {
-        throw new ResError('lock-mismatch', `${node.name}: the manifest pins other content for ${file.name} than the lock holds`, {
-          hint: `If the pin is right, run \`res update ${node.name}\`; if the lock is right, correct the pin.`,
-          diagnostics: [{ message: 'pinned here', location: node.locate([node.kind]) }],
-        });
+        throw new ResError(
+          'lock-mismatch',
+          `${node.name}: the manifest pins other content for ${file.name} than the lock holds`,
+          {
+            hint: `If the pin is right, run \`res update ${node.name}\`; if the lock is right, correct the pin.`,
+            diagnostics: [{ message: 'pinned here', location: node.locate([node.kind]) }],
+          },
+        );
       }
       return {
         ...file,
@@ -110,7 +115,12 @@ export function entryContent(entry: LockEntry): Content | null {
   return items;
 }
 
-async function assessTarget(workspace: Workspace, node: Node, kind: Kind, contentOf: ContentOf): Promise<Assessment> {
+async function assessTarget(
+  workspace: Workspace,
+  node: Node,
+  kind: Kind,
+  contentOf: ContentOf,
+): Promise<Assessment> {
   const inputs: ActionInput[] = [];
   for (const { role, node: name } of node.references) {
     const content = contentOf(name);
@@ -128,7 +138,11 @@ async function assessTarget(workspace: Workspace, node: Node, kind: Kind, conten
   const making = makingOf(kind, node.recipe);
   const key = actionKey(action);
   if (making.by === 'naming' || making.by === 'sharing') {
-    return { action, key, content: node.references.filter((r) => r.role !== 'sums').flatMap((r) => contentOf(r.node) ?? []) };
+    return {
+      action,
+      key,
+      content: node.references.filter((r) => r.role !== 'sums').flatMap((r) => contentOf(r.node) ?? []),
+    };
   }
   return { action, key, content: workspace.state.traces.get(key)?.content ?? null };
 }
@@ -154,18 +168,27 @@ export function imageFormatOf(workspace: Workspace, name: string | undefined): s
     recipes.push(node.recipe);
     at = node.references[0]?.node;
   }
-  return formats.reduceRight<string | undefined>((format, kind, i) => kind.imageFormat?.(recipes[i] ?? {}, format), undefined);
+  return formats.reduceRight<string | undefined>(
+    (format, kind, i) => kind.imageFormat?.(recipes[i] ?? {}, format),
+    undefined,
+  );
 }
 
 /**
  * A program that is not there counts as the one that the node was last made with: that it was removed is no reason
  * to build anew, and when something must run, the missing program is an error of its own.
  */
-async function toolIdentities(workspace: Workspace, node: Node, tools: readonly string[]): Promise<Record<string, string>> {
+async function toolIdentities(
+  workspace: Workspace,
+  node: Node,
+  tools: readonly string[],
+): Promise<Record<string, string>> {
   const identities: Record<string, string> = {};
   for (const tool of tools) {
     identities[tool] =
-      (await workspace.tools.identity(tool)) ?? workspace.state.nodes.get(node.name)?.action?.tools[tool] ?? 'not found';
+      (await workspace.tools.identity(tool)) ??
+      workspace.state.nodes.get(node.name)?.action?.tools[tool] ??
+      'not found';
   }
   return identities;
 }

@@ -30,5 +30,8 @@ function causeOf(plan: Plan, graph: Graph, node: string, reasons: readonly Reaso
   return reasons
     .filter(({ code }) => code === 'input-stale' || code === 'input-changed')
     .map(({ subject }) => subject)
-    .find((subject) => subject !== undefined && inputs.has(subject) && (plan.nodes.get(subject)?.reasons.length ?? 0) > 0);
+    .find(
+      (subject) =>
+        subject !== undefined && inputs.has(subject) && (plan.nodes.get(subject)?.reasons.length ?? 0) > 0,
+    );
 }

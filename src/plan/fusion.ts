@@ -1,7 +1,8 @@
 // Which intermediates need never touch the disk: those that stream, that nobody asked for, and that only one other
 // node reads, itself in one pass. A property of the plan, not of any kind.
-import type { Graph } from '../model/graph.js';
+
 import { makingOf } from '../kinds/kind.js';
+import type { Graph } from '../model/graph.js';
 import { makerOf } from './registry.js';
 
 export interface Fusion {
@@ -12,7 +13,8 @@ export interface Fusion {
 export function planFusion(graph: Graph, closure: readonly string[], requested: ReadonlySet<string>): Fusion {
   const users = new Map<string, number>();
   for (const name of closure) {
-    for (const { node } of graph.nodes.get(name)?.references ?? []) users.set(node, (users.get(node) ?? 0) + 1);
+    for (const { node } of graph.nodes.get(name)?.references ?? [])
+      users.set(node, (users.get(node) ?? 0) + 1);
   }
   const making = (name: string) => {
     const node = graph.nodes.get(name);

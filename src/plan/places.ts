@@ -19,11 +19,16 @@ export interface OutputPath {
  * Where a node's content appears: one path, or for a list of files one path a file in the folder that `output` names.
  * Empty for an intermediate, and for a list that is not known yet.
  */
-export function outputPaths(workspace: Workspace, node: Node, content: Content | null): readonly OutputPath[] {
+export function outputPaths(
+  workspace: Workspace,
+  node: Node,
+  content: Content | null,
+): readonly OutputPath[] {
   if (node.output === undefined) return [];
   const path = join(workspace.graph.manifest.outputDir, node.output);
   const maker = makerOf(node);
-  const many = maker.is === 'source' ? (maker.source.many?.(node.recipe) ?? false) : (content?.length ?? 1) !== 1;
+  const many =
+    maker.is === 'source' ? (maker.source.many?.(node.recipe) ?? false) : (content?.length ?? 1) !== 1;
   if (!many) return [{ path, item: content?.[0] ?? null }];
   return (content ?? []).map((item) => ({ path: join(path, item.name), item }));
 }
@@ -44,7 +49,11 @@ export interface Placement extends OutputPath {
  * Looks at an output path. Content is read only where its stat is not the recorded one, and of a file that res has
  * no record of only when its size is that of the content expected (which is then taken for what it is).
  */
-export async function occupantOf(workspace: Workspace, path: string, expected: Item | null): Promise<Occupant> {
+export async function occupantOf(
+  workspace: Workspace,
+  path: string,
+  expected: Item | null,
+): Promise<Occupant> {
   const { cache, state } = workspace;
   const stat = lstatSync(path, { throwIfNoEntry: false });
   if (!stat) return { is: 'absent' };
@@ -52,7 +61,8 @@ export async function occupantOf(workspace: Workspace, path: string, expected: I
   const type = stat.isDirectory() ? 'directory' : stat.isFile() ? 'file' : undefined;
   if (record) {
     if (type !== record.type) return { is: 'changed' };
-    if (type === 'file' && stat.size !== record.size && record.previous === undefined) return { is: 'changed' };
+    if (type === 'file' && stat.size !== record.size && record.previous === undefined)
+      return { is: 'changed' };
     const digest = await digestAt(cache, path, type, record.digest);
     if (digest === record.digest) return { is: 'ours', digest };
     // A build that was killed between writing its record and renaming the file leaves the one before.
@@ -60,7 +70,8 @@ export async function occupantOf(workspace: Workspace, path: string, expected: I
     const before = await digestAt(cache, path, type, record.previous);
     return before === record.previous ? { is: 'ours', digest: before } : { is: 'changed' };
   }
-  if (!expected || type !== expected.type || (type === 'file' && stat.size !== expected.size)) return { is: 'foreign' };
+  if (!expected || type !== expected.type || (type === 'file' && stat.size !== expected.size))
+    return { is: 'foreign' };
   const digest = await digestAt(cache, path, type, expected.digest);
   return digest === expected.digest ? { is: 'ours', digest } : { is: 'foreign' };
 }
@@ -94,8 +105,11 @@ export class Holdings {
   /** Where the item can be had without work, the cheapest place first; undefined when nowhere. */
   find(item: Item): Holding | undefined {
     const { store } = this.#workspace;
-    if (store.has(item.digest, item.type)) return { place: 'store', path: store.path(item.digest, item.type) };
-    const output = this.#outputIndex().get(item.digest)?.find((path) => this.#unchanged(path, item));
+    if (store.has(item.digest, item.type))
+      return { place: 'store', path: store.path(item.digest, item.type) };
+    const output = this.#outputIndex()
+      .get(item.digest)
+      ?.find((path) => this.#unchanged(path, item));
     return output === undefined ? undefined : { place: 'output', path: output };
   }
 
@@ -119,7 +133,9 @@ export class Holdings {
     const output = outputPaths(this.#workspace, node, content).find((at) => at.item === item);
     if (!output) return undefined;
     const occupant = await occupantOf(this.#workspace, output.path, item);
-    return occupant.is === 'ours' && occupant.digest === item.digest ? { place: 'output', path: output.path } : undefined;
+    return occupant.is === 'ours' && occupant.digest === item.digest
+      ? { place: 'output', path: output.path }
+      : undefined;
   }
 
   #outputIndex(): Map<Digest, string[]> {

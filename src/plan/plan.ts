@@ -1,12 +1,13 @@
 // Graph and traces to a plan: the state of every node, why, and the steps that a build would take. Nothing is asked of
 // the outside and nothing is written but the stat cache.
+
+import { closure } from '../graph/select.js';
+import { makingOf } from '../kinds/kind.js';
 import type { Content } from '../model/content.js';
 import type { Graph } from '../model/graph.js';
 import type { Node } from '../model/node.js';
 import type { NodePlan, NodeState, Plan, Reason, Step } from '../model/plan.js';
-import { closure } from '../graph/select.js';
-import { makingOf } from '../kinds/kind.js';
-import { assess, type Assessment, pinnedEntry } from './assess.js';
+import { type Assessment, assess, pinnedEntry } from './assess.js';
 import { type Fusion, planFusion } from './fusion.js';
 import { Holdings, occupantOf, outputPaths, type Placement } from './places.js';
 import { differences } from './reasons.js';
@@ -28,7 +29,11 @@ export interface DetailedPlan extends Plan {
  * @param requested names of nodes, groups taken apart already
  * @throws ResError for a missing `path` file, and for a pin that contradicts the lock
  */
-export async function planNodes(workspace: Workspace, requested: readonly string[], options: PlanOptions = {}): Promise<DetailedPlan> {
+export async function planNodes(
+  workspace: Workspace,
+  requested: readonly string[],
+  options: PlanOptions = {},
+): Promise<DetailedPlan> {
   const planner = new Planner(workspace, requested, options);
   return planner.run();
 }
@@ -231,10 +236,13 @@ class Planner {
     done: ReadonlyMap<string, NodePlan>,
   ): Promise<{ state: NodeState; reasons: readonly Reason[] }> {
     const { name } = node;
-    const blocked = placements.filter(({ occupant }) => occupant.is === 'changed' || occupant.is === 'foreign');
+    const blocked = placements.filter(
+      ({ occupant }) => occupant.is === 'changed' || occupant.is === 'foreign',
+    );
     if (blocked.length > 0) return { state: 'modified', reasons: blocked.map(modifiedReason) };
     const maker = makerOf(node);
-    if (maker.is === 'kind' && makingOf(maker.kind, node.recipe).by === 'naming') return judgeGroup(node, done);
+    if (maker.is === 'kind' && makingOf(maker.kind, node.recipe).by === 'naming')
+      return judgeGroup(node, done);
     if (this.#forced(name)) return { state: 'stale', reasons: [{ code: 'forced', detail: 'asked for' }] };
     const record = this.#workspace.state.nodes.get(name);
     const failed = record?.status === 'failed' && (key === null ? record.key === '' : record.key === key);
@@ -245,7 +253,8 @@ class Planner {
     if (await this.#inPlace(name)) return { state: 'fresh', reasons: [] };
     if (placements.length === 0 && !this.#steps.has(name)) return { state: 'fresh', reasons: [] };
     const changes = record?.action && action ? differences(node, record.action, action) : [];
-    const reasons: readonly Reason[] = changes.length > 0 ? changes : [this.#missingReason(placements, record !== undefined)];
+    const reasons: readonly Reason[] =
+      changes.length > 0 ? changes : [this.#missingReason(placements, record !== undefined)];
     if (await this.#atHand(name)) return { state: 'cached', reasons };
     return { state: failed ? 'failed' : 'stale', reasons };
   }
@@ -260,7 +269,11 @@ class Planner {
     };
   }
 
-  #whyUnknown(node: Node, action: Assessment['action'], done: ReadonlyMap<string, NodePlan>): readonly Reason[] {
+  #whyUnknown(
+    node: Node,
+    action: Assessment['action'],
+    done: ReadonlyMap<string, NodePlan>,
+  ): readonly Reason[] {
     const record = this.#workspace.state.nodes.get(node.name);
     const stale = node.references
       .filter(({ node: input }) => done.get(input)?.content === null)
@@ -270,7 +283,9 @@ class Planner {
     }
     if (stale.length > 0) return stale;
     const changes = record.action && action ? differences(node, record.action, action) : [];
-    return changes.length > 0 ? changes : [{ code: 'never-built', detail: record.status === 'failed' ? 'the last run failed' : '' }];
+    return changes.length > 0
+      ? changes
+      : [{ code: 'never-built', detail: record.status === 'failed' ? 'the last run failed' : '' }];
   }
 
   #node(name: string): Node {
@@ -289,11 +304,18 @@ function modifiedReason({ path, occupant }: Placement): Reason {
   return { code: 'output-modified', detail, subject: path };
 }
 
-function judgeGroup(node: Node, done: ReadonlyMap<string, NodePlan>): { state: NodeState; reasons: readonly Reason[] } {
+function judgeGroup(
+  node: Node,
+  done: ReadonlyMap<string, NodePlan>,
+): { state: NodeState; reasons: readonly Reason[] } {
   const members = node.references.flatMap(({ node: name }) => done.get(name) ?? []);
   const reasons = members
     .filter(({ state }) => state !== 'fresh')
-    .map(({ name, state }): Reason => ({ code: 'input-stale', detail: `${name} is ${state}`, subject: name }));
-  const worst = (['failed', 'modified', 'stale', 'cached'] as const).find((state) => members.some((m) => m.state === state));
+    .map(
+      ({ name, state }): Reason => ({ code: 'input-stale', detail: `${name} is ${state}`, subject: name }),
+    );
+  const worst = (['failed', 'modified', 'stale', 'cached'] as const).find((state) =>
+    members.some((m) => m.state === state),
+  );
   return { state: worst ?? 'fresh', reasons };
 }

@@ -1,6 +1,6 @@
 // Why a node is not as it was: what its last run stood on, against what it would stand on now.
 import type { Action } from '../model/action.js';
-import { type Json, canonicalJson, isJsonObject } from '../model/json.js';
+import { canonicalJson, isJsonObject, type Json } from '../model/json.js';
 import type { Node } from '../model/node.js';
 import type { Reason } from '../model/plan.js';
 
@@ -22,7 +22,9 @@ export function differences(node: Node, was: Action, now: Action): readonly Reas
   else compareFields('', was.recipe, now.recipe, reasons);
   for (const tool of new Set([...Object.keys(was.tools), ...Object.keys(now.tools)])) {
     if (was.tools[tool] !== now.tools[tool]) {
-      reasons.push(changed('tool-changed', tool, was.tools[tool] ?? 'not used', now.tools[tool] ?? 'not used'));
+      reasons.push(
+        changed('tool-changed', tool, was.tools[tool] ?? 'not used', now.tools[tool] ?? 'not used'),
+      );
     }
   }
   const count = Math.max(was.inputs.length, now.inputs.length);
@@ -38,7 +40,11 @@ export function differences(node: Node, was: Action, now: Action): readonly Reas
 
 function describeInput(subject: string, before: readonly string[], after: readonly string[]): Reason {
   const [was, now] = [before, after].map((digests) =>
-    digests.length === 0 ? 'nothing' : digests.length === 1 ? shortDigest(digests[0] ?? '') : `${digests.length} files`,
+    digests.length === 0
+      ? 'nothing'
+      : digests.length === 1
+        ? shortDigest(digests[0] ?? '')
+        : `${digests.length} files`,
   );
   const differing = after.filter((digest, i) => digest !== before[i]).length;
   const detail =
@@ -52,7 +58,12 @@ function compareFields(prefix: string, was: Json, now: Json, reasons: Reason[]):
   if (canonicalJson(was) === canonicalJson(now)) return;
   if (isJsonObject(was) && isJsonObject(now)) {
     for (const field of new Set([...Object.keys(was), ...Object.keys(now)])) {
-      compareFields(prefix === '' ? field : `${prefix}.${field}`, was[field] ?? null, now[field] ?? null, reasons);
+      compareFields(
+        prefix === '' ? field : `${prefix}.${field}`,
+        was[field] ?? null,
+        now[field] ?? null,
+        reasons,
+      );
     }
     return;
   }

@@ -1,6 +1,7 @@
 // Kinds and sources under one roof: what a node is made by, found by its kind key.
-import { kinds } from '../kinds/registry.js';
+
 import type { Kind } from '../kinds/kind.js';
+import { kinds } from '../kinds/registry.js';
 import type { KindReferences, Node } from '../model/node.js';
 import { sources } from '../sources/registry.js';
 import type { Source } from '../sources/source.js';
@@ -10,7 +11,10 @@ export type Maker =
   | { readonly is: 'kind'; readonly kind: Kind };
 
 /** How the graph finds the references of every kind key. */
-export const references: ReadonlyMap<string, KindReferences> = new Map<string, KindReferences>([...sources, ...kinds]);
+export const references: ReadonlyMap<string, KindReferences> = new Map<string, KindReferences>([
+  ...sources,
+  ...kinds,
+]);
 
 export function makerOf(node: Node): Maker {
   const kind = kinds.get(node.kind);

@@ -1,7 +1,6 @@
 // Which program a name stands for, and what it says it is: part of the key of what it makes.
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, isAbsolute, join } from 'node:path';
-import { execa } from 'execa';
 import type { Env } from '../model/env.js';
 import type { KeyedLog } from '../store/keyed-log.js';
 import type { ToolRecord } from '../store/state.js';
@@ -55,6 +54,8 @@ export class Tools {
     const { size, mtimeNs } = statSync(path, { bigint: true });
     const record = this.#records.get(path);
     if (record && record.size === Number(size) && record.mtimeNs === String(mtimeNs)) return record.identity;
+    // Loaded only here: a build that has nothing to do asks no program.
+    const { execa } = await import('execa');
     const answer = await execa(path, ['--version'], {
       stdin: 'ignore',
       reject: false,

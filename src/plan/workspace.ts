@@ -41,7 +41,7 @@ export function openWorkspace({ graph, env }: WorkspaceOptions): Workspace {
     paths,
     state,
     cache: new StatCache(state.files, paths.state),
-    store: new ObjectStore(paths.store, paths.tmp),
+    store: new ObjectStore(paths.store),
     tools: new Tools(state.tools, env),
     lockFile,
     lock: new Map(Object.entries(readLock(lockFile).sources)),

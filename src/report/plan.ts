@@ -105,9 +105,10 @@ export function chainText({ through, node }: { readonly through: readonly string
 
 function countSteps(plan: Plan): PlanJson['summary'] {
   const restore = plan.steps.filter(({ work }) => work === 'restore').length;
+  const run = plan.steps.reduce((sum, { work, through }) => sum + (work === 'restore' ? 0 : 1 + through.length), 0);
   const touched = new Set(plan.steps.flatMap(({ node, through }) => [...through, node]));
   const fresh = [...plan.nodes.values()].filter(({ name, state }) => state === 'fresh' && !touched.has(name)).length;
-  return { run: plan.steps.length - restore, restore, fresh };
+  return { run, restore, fresh };
 }
 
 interface Cost {

@@ -1,5 +1,6 @@
 // One file from one http(s) address into its partial file: asks, joins, retries, until the last byte is there.
 import { ResError } from '../model/error.js';
+import { byteLength } from './exchange.js';
 import { type Failure, type Headers, networkFailure, statusFailure } from './failure.js';
 import type { Network } from './network.js';
 import type { PartialFile, Wanted } from './partial.js';
@@ -27,9 +28,6 @@ export interface Complete {
 }
 
 const COMPLETE: Complete = { kind: 'complete' };
-
-/** Small writes cost more than they carry. */
-const BATCH_BYTES = 512 * 1024;
 
 /**
  * Resolves when all bytes that the server has are in `partial` (their sum is not looked at), or to why not; what arrived is
@@ -132,32 +130,20 @@ async function receive(
   await partial.begin(o.url, answer.headers);
   const limit = wanted ?? total ?? Number.POSITIVE_INFINITY;
   const shown = wanted ?? total ?? null;
-  let batch: Uint8Array[] = [];
-  let batched = 0;
-  const flush = async () => {
-    if (batched === 0) return;
-    const chunks = batch;
-    batch = [];
-    batched = 0;
-    await partial.append(chunks);
-  };
 
   o.onProgress(partial.size, shown);
   try {
-    for await (const chunk of answer.body) {
-      o.onReceived(chunk.byteLength);
-      if (partial.size + batched + chunk.byteLength > limit) return wrongSize(o, undefined, 'no');
-      batch.push(chunk);
-      batched += chunk.byteLength;
-      o.onProgress(partial.size + batched, shown);
-      if (batched >= BATCH_BYTES) await flush();
+    for await (const batch of answer.body) {
+      const arrived = byteLength(batch);
+      o.onReceived(arrived);
+      if (partial.size + arrived > limit) return wrongSize(o, undefined, 'no');
+      await partial.append(batch);
+      o.onProgress(partial.size, shown);
     }
   } catch (error) {
-    await flush();
     if (o.signal.aborted) throw interrupted();
     return networkFailure(error, answer.hop);
   }
-  await flush();
   const due = wanted ?? total;
   if (due === undefined || partial.size === due) return COMPLETE;
   return {

@@ -5,17 +5,24 @@ import type { Dispatcher } from 'undici';
 export interface Exchange {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  /** To be iterated once. Leaving the loop early breaks the connection. */
-  readonly body: AsyncIterable<Uint8Array>;
+  /** To be iterated once, in batches of what has arrived. Leaving the loop early breaks the connection. */
+  readonly body: AsyncIterable<readonly Uint8Array[]>;
   /** Gives the rest of the answer up: what is short is read, so that the connection can be kept; else it is broken. */
   discard(): Promise<void>;
 }
 
 /** Bytes that may wait to be taken; the socket is paused above that. */
 const HIGH_WATER = 1024 * 1024;
+/** Small writes cost more than they carry: less than this waits for more… */
+const BATCH_BYTES = 256 * 1024;
+/** …but no longer, so that a crash loses next to nothing. */
+const LINGER_MS = 50;
 const DISCARD_LIMIT = 128 * 1024;
 
-type State = { readonly is: 'open' } | { readonly is: 'ended' } | { readonly is: 'broken'; readonly error: Error };
+type State =
+  | { readonly is: 'open' }
+  | { readonly is: 'ended' }
+  | { readonly is: 'broken'; readonly error: Error };
 
 /** Rejects, and its body rejects, with undici's errors, or with the signal's reason. */
 export function exchange(
@@ -24,7 +31,7 @@ export function exchange(
   signal: AbortSignal | undefined,
 ): Promise<Exchange> {
   return new Promise((resolve, reject) => {
-    const queue: Uint8Array[] = [];
+    let queue: Uint8Array[] = [];
     let queued = 0;
     let state: State = { is: 'open' };
     let controller: Dispatcher.DispatchController | undefined;
@@ -43,19 +50,30 @@ export function exchange(
     };
     const onAbort = () => abort(reasonOf(signal));
 
-    async function* body(): AsyncGenerator<Uint8Array> {
+    /** Until bytes arrive or the answer is over; with `lingerMs`, until there is a batch of them or the time has passed. */
+    async function more(lingerMs: number | undefined): Promise<void> {
+      let timer: NodeJS.Timeout | undefined;
+      await new Promise<void>((resume) => {
+        wake = () => {
+          if (state.is !== 'open' || lingerMs === undefined || queued >= BATCH_BYTES) resume();
+        };
+        if (lingerMs !== undefined) timer = setTimeout(resume, lingerMs);
+      });
+      clearTimeout(timer);
+    }
+
+    async function* body(): AsyncGenerator<readonly Uint8Array[]> {
       try {
         for (;;) {
-          const chunk = queue.shift();
-          if (chunk !== undefined) {
-            queued -= chunk.byteLength;
-            if (queued < HIGH_WATER / 2 && controller?.paused === true) controller.resume();
-            yield chunk;
-          } else if (state.is === 'open') {
-            await new Promise<void>((resume) => {
-              wake = resume;
-            });
-          } else {
+          if (state.is === 'open' && queued === 0) await more(undefined);
+          if (state.is === 'open' && queued < BATCH_BYTES) await more(LINGER_MS);
+          if (queued > 0) {
+            const batch = queue;
+            queue = [];
+            queued = 0;
+            if (controller?.paused === true) controller.resume();
+            yield batch;
+          } else if (state.is !== 'open') {
             if (state.is === 'broken') throw state.error;
             return;
           }
@@ -68,8 +86,8 @@ export function exchange(
     async function discard(): Promise<void> {
       let left = DISCARD_LIMIT;
       try {
-        for await (const chunk of body()) {
-          left -= chunk.byteLength;
+        for await (const batch of body()) {
+          left -= byteLength(batch);
           if (left < 0) return;
         }
       } catch (error) {
@@ -104,6 +122,10 @@ export function exchange(
       },
     });
   });
+}
+
+export function byteLength(chunks: readonly Uint8Array[]): number {
+  return chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
 }
 
 function reasonOf(signal: AbortSignal | undefined): Error {

@@ -42,6 +42,8 @@ function wantedOf(recipe: JsonObject): Wanted {
 export const githubSource: Source = {
   name: 'github',
   place: 'remote',
+  asks: true,
+  many: (recipe) => picomatch.scan(wantedOf(recipe).asset).isGlob,
   references: () => [],
   identity(recipe) {
     const { repo, release, asset, apiUrl } = wantedOf(recipe);

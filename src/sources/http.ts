@@ -1,5 +1,6 @@
 // Small requests: JSON of an API, asked for once in the life of the client, however many artifacts need it.
 import { ResError } from '../model/error.js';
+import { byteLength } from './exchange.js';
 import { type Failure, isTransient, networkFailure, statusFailure } from './failure.js';
 import type { Network } from './network.js';
 import { redactUrl } from './redact.js';
@@ -89,12 +90,12 @@ async function readText(answer: Answer): Promise<string | Failure> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   try {
-    for await (const chunk of answer.body) {
-      size += chunk.byteLength;
+    for await (const batch of answer.body) {
+      size += byteLength(batch);
       if (size > MAX_JSON_BYTES) {
         throw new ResError('http-status', `${redactUrl(answer.hop.url)}: the answer is larger than 32 MiB`);
       }
-      chunks.push(chunk);
+      chunks.push(...batch);
     }
   } catch (error) {
     return networkFailure(error, answer.hop);

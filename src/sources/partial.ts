@@ -6,6 +6,7 @@ import { type FileHandle, mkdir, open, readFile, rename, rm, writeFile } from 'n
 import { uptime } from 'node:os';
 import { dirname } from 'node:path';
 import { errorCode, ioError } from '../store/files.js';
+import { byteLength } from './exchange.js';
 import type { Headers } from './failure.js';
 import { redactUrl } from './redact.js';
 import { interrupted } from './retry.js';
@@ -243,8 +244,4 @@ async function writeAll(file: FileHandle, chunks: readonly Uint8Array[], positio
   while (done < rest.length) {
     done += (await file.write(rest, done, rest.length - done, position + bytesWritten + done)).bytesWritten;
   }
-}
-
-function byteLength(chunks: readonly Uint8Array[]): number {
-  return chunks.reduce((sum, chunk) => sum + chunk.byteLength, 0);
 }

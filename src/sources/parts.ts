@@ -21,6 +21,7 @@ function partsOf(recipe: JsonObject): readonly [Part, ...Part[]] {
 export const partsSource: Source = {
   name: 'parts',
   place: 'remote',
+  many: () => true,
   references: () => [],
   /** Of the first URL, for the reader, and of all of them, for the difference. */
   identity(recipe) {

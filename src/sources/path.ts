@@ -1,5 +1,5 @@
 // `path: FILE or GLOB`: files of the workspace, hashed where they lie.
-import { type Dirent, statSync } from 'node:fs';
+import { type Dirent, type Stats, statSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -20,6 +20,7 @@ export interface WorkspaceFile {
 export const pathSource: Source = {
   name: 'path',
   place: 'workspace',
+  many: (recipe) => picomatch.scan(textOf(recipe.path, 'path')).isGlob,
   references: () => [],
   identity: (recipe) => textOf(recipe.path, 'path'),
   async resolve(recipe, { dir }) {
@@ -39,7 +40,7 @@ export const pathSource: Source = {
  */
 export async function expandPath(pattern: string, dir: string): Promise<readonly WorkspaceFile[]> {
   const literal = resolve(dir, pattern);
-  const found = statSync(literal, { throwIfNoEntry: false });
+  const found = lookUp(literal);
   if (found?.isFile() === true) return [{ name: basename(literal), path: literal }];
   const { base, glob, isGlob } = picomatch.scan(pattern);
   if (!isGlob) {
@@ -59,6 +60,16 @@ export async function expandPath(pattern: string, dir: string): Promise<readonly
     throw new ResError('file-not-found', `no file matches ${pattern}`, { hint: `Looked in ${root}.` });
   }
   return paths.map((path) => ({ name: basename(path), path: resolve(root, path) }));
+}
+
+function lookUp(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    // What should be a folder is a file, or a link leads in a circle.
+    if (['ENOTDIR', 'ELOOP', 'ENAMETOOLONG'].includes(errorCode(error) ?? '')) return undefined;
+    throw ioError(error, 'cannot read', path);
+  }
 }
 
 /** Paths of all files below `root`, relative to it, with `/`. */

@@ -25,10 +25,13 @@ function suffixesByStem(names: readonly string[]): ReadonlyMap<string, readonly 
   return groups;
 }
 
-/** `.aa` begins one; without it, several that all could follow it (`.ab`, `.ac`). `.gz` beside `.xz` is none. */
+/** `.aa` begins one; without it, `.ab` beside others, or several that could follow it. `.gz` beside `.xz` is none. */
 function isSequence(suffixes: readonly string[]): boolean {
   if (suffixes.some((suffix) => /^a+$/.test(suffix))) return true;
-  return suffixes.length > 1 && suffixes.every((suffix) => /^a+[a-z]$/.test(suffix));
+  if (suffixes.length === 1) return false;
+  return (
+    suffixes.some((suffix) => /^a+b$/.test(suffix)) || suffixes.every((suffix) => /^a+[a-z]$/.test(suffix))
+  );
 }
 
 function successor(suffix: string): string {

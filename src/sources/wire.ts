@@ -1,5 +1,6 @@
 // One GET: redirects followed by hand, so that credentials stay with the host they are for.
 import { ResError } from '../model/error.js';
+import { exchange } from './exchange.js';
 import { type Failure, type Headers, networkFailure } from './failure.js';
 import { basicAuth, type Network } from './network.js';
 import { redactUrl } from './redact.js';
@@ -20,15 +21,14 @@ export interface Answer {
   /** Names in lower case. */
   readonly headers: Headers;
   /** Rejects with what `networkFailure` understands. To be read to its end, or closed with `discard`. */
-  readonly body: AsyncIterable<Uint8Array>;
+  readonly body: AsyncIterable<readonly Uint8Array[]>;
   /** Gives the answer up; the connection is kept when little is left of it. */
-  discard(): Promise<unknown>;
+  discard(): Promise<void>;
   /** Who answered: after redirects, and the proxy in between. */
   readonly hop: { readonly url: string; readonly proxy: string | undefined };
 }
 
 const MAX_REDIRECTS = 10;
-const DISCARD_LIMIT = 128 * 1024;
 
 /** Rejects with ResError `interrupted`, `config-invalid`. A redirect is never the answer. */
 export async function get(network: Network, o: GetOptions): Promise<Answer | Failure> {
@@ -89,29 +89,25 @@ async function getOnce(
   const hop = { url: url.href, proxy: network.proxyOf(url) };
   const dispatcher = await network.dispatcher(url);
   try {
-    if (signal?.aborted === true) throw interrupted();
     const {
-      statusCode,
+      status,
       headers: received,
       body,
-    } = await dispatcher.request({
-      origin: url.origin,
-      path: url.pathname + url.search,
-      method: 'GET',
-      // A compressed answer could neither be resumed nor compared with a size.
-      headers: { 'user-agent': 'res', accept: '*/*', 'accept-encoding': 'identity', ...headers },
-      headersTimeout: network.stallMs,
-      bodyTimeout: network.stallMs,
-      ...(signal === undefined ? {} : { signal }),
-    });
-    return {
-      kind: 'answer',
-      status: statusCode,
-      headers: flat(received),
-      body,
-      discard: () => body.dump({ limit: DISCARD_LIMIT }),
-      hop,
-    };
+      discard,
+    } = await exchange(
+      dispatcher,
+      {
+        origin: url.origin,
+        path: url.pathname + url.search,
+        method: 'GET',
+        // A compressed answer could neither be resumed nor compared with a size.
+        headers: { 'user-agent': 'res', accept: '*/*', 'accept-encoding': 'identity', ...headers },
+        headersTimeout: network.stallMs,
+        bodyTimeout: network.stallMs,
+      },
+      signal,
+    );
+    return { kind: 'answer', status, headers: flat(received), body, discard, hop };
   } catch (error) {
     if (signal?.aborted === true) throw interrupted();
     return networkFailure(error, hop);

@@ -165,7 +165,7 @@ export class KeyedLog<V> {
     }
   }
 
-  /** Puts all changes on disk, durably. Rejects with ResError `io` or `no-space`; the changes are then kept for the next flush. */
+  /** Puts all changes on disk, durably; may take in those of others. Rejects with ResError `io` or `no-space`; the changes are then kept for the next flush. */
   flush(): Promise<void> {
     const run = this.#queue.then(() => this.#flush());
     this.#queue = run.catch(() => undefined);
@@ -328,12 +328,14 @@ export class KeyedLog<V> {
         if (before.size === 0) await fsyncDir(dirname(this.#path));
         const after = await file.stat();
         if (!(await this.#isCurrent(after.ino))) continue;
-        this.#seen.records += this.#flushing.size;
-        // Otherwise another process wrote too, and the next reload reads both again.
         if (before.size === this.#seen.offset && after.size === before.size + bytes.length) {
-          this.#seen.offset = after.size;
-          if (head !== '') this.#seen = { ...this.#seen, head: head.trimEnd(), headed: true };
-        }
+          const seen = {
+            ...this.#seen,
+            offset: after.size,
+            records: this.#seen.records + this.#flushing.size,
+          };
+          this.#seen = head === '' ? seen : { ...seen, head: head.trimEnd(), headed: true };
+        } else this.#read(); // Others wrote too: only with theirs counted is it known how much is dead.
         return;
       } catch (error) {
         this.#seen.torn = true;

@@ -1,6 +1,7 @@
 // Where the things of a workspace lie: `.res/` beside the manifest, hidden from version control by itself.
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { mkdir, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import type { Env } from '../model/env.js';
 import { ResError } from '../model/error.js';
 import { errorCode, ioError } from './files.js';
@@ -50,15 +51,28 @@ export async function prepareWorkspace(paths: WorkspacePaths): Promise<void> {
 
 async function makeFolder(path: string, hint: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true });
+    await makeAll(path);
   } catch (error) {
     const code = errorCode(error);
-    const reason =
-      code === 'EEXIST' || code === 'ENOTDIR' ? 'a file is in the way' : ioError(error, '', '').message;
     if (code === 'ENOSPC' || code === 'EDQUOT') throw ioError(error, 'cannot create the folder', path);
-    throw new ResError('io', `cannot create the folder ${path}: ${reason.replace(/^[ :]*/, '')}`, {
-      hint,
-      cause: error,
-    });
+    const what = `cannot create the folder ${path}`;
+    const message =
+      code === 'EEXIST' || code === 'ENOTDIR'
+        ? `${what}: a file is in the way`
+        : ioError(error, 'cannot create the folder', path).message;
+    throw new ResError('io', message, { hint, cause: error });
+  }
+}
+
+/** As `mkdir -p`. Node's own never returns where a file system refuses new folders with ENOENT (/proc, autofs). */
+async function makeAll(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return;
+    if (code !== 'ENOENT' || existsSync(dirname(path))) throw error;
+    await makeAll(dirname(path));
+    await makeAll(path);
   }
 }

@@ -14,7 +14,12 @@ describe('a download', () => {
     const file = await s.file('a', bytes);
     const b = bench();
     const got = await b.fetch(file.url);
-    expect(got).toEqual({ path: b.partial, size: bytes.length, sha256: sha256(bytes), downloadedBytes: bytes.length });
+    expect(got).toEqual({
+      path: b.partial,
+      size: bytes.length,
+      sha256: sha256(bytes),
+      downloadedBytes: bytes.length,
+    });
     expect(b.bytes().equals(bytes)).toBe(true);
     expect(existsSync(`${b.partial}.json`)).toBe(false);
     expect(b.progress.at(-1)).toEqual([bytes.length, bytes.length]);
@@ -134,7 +139,10 @@ describe('a broken connection', () => {
 });
 
 describe('a second run', () => {
-  const interruptedAt = async (after: number, options: { readonly pinned: boolean; readonly etag?: 'none' }) => {
+  const interruptedAt = async (
+    after: number,
+    options: { readonly pinned: boolean; readonly etag?: 'none' },
+  ) => {
     const s = await server();
     const bytes = content(2 * MiB);
     const file = await s.file('a', bytes);
@@ -229,7 +237,10 @@ describe('a second run', () => {
     const bytes = content(1_000_000);
     const file = await s.file('a', bytes);
     s.fault(file, { noLength: true, cut: { after: 1_000_000 } });
-    expect(await bench().fetch(file.url)).toMatchObject({ sha256: sha256(bytes), downloadedBytes: bytes.length });
+    expect(await bench().fetch(file.url)).toMatchObject({
+      sha256: sha256(bytes),
+      downloadedBytes: bytes.length,
+    });
     expect(s.requests(file).map(({ status }) => status)).toEqual([200, 416]);
   });
 });
@@ -241,7 +252,10 @@ describe('a server that is wrong', () => {
     const file = await s.file('a', bytes);
     s.fault(file, { cut: { after: 500_000 } }, { ignoreRange: true });
     const b = bench();
-    expect(await b.fetch(file.url)).toMatchObject({ sha256: sha256(bytes), downloadedBytes: bytes.length + 500_000 });
+    expect(await b.fetch(file.url)).toMatchObject({
+      sha256: sha256(bytes),
+      downloadedBytes: bytes.length + 500_000,
+    });
     expect(b.bytes().equals(bytes)).toBe(true);
   });
 
@@ -296,7 +310,9 @@ describe('a server that is wrong', () => {
     const file = await s.file('a', bytes);
     s.fault(file, { cut: { after: 500_000 } }, { corrupt: [600_000] });
     const b = bench();
-    expect(await b.fetch(file.url, { expected: { sha256: sha256(bytes) } })).toMatchObject({ sha256: sha256(bytes) });
+    expect(await b.fetch(file.url, { expected: { sha256: sha256(bytes) } })).toMatchObject({
+      sha256: sha256(bytes),
+    });
     expect(s.requests(file)).toHaveLength(3);
     expect(s.requests(file)[2]?.headers.range).toBeUndefined();
   });
@@ -356,7 +372,13 @@ describe('a status', () => {
     });
   }
 
-  const final = { 401: 'unauthorized', 403: 'unauthorized', 404: 'http-status', 410: 'http-status', 418: 'http-status' };
+  const final = {
+    401: 'unauthorized',
+    403: 'unauthorized',
+    404: 'http-status',
+    410: 'http-status',
+    418: 'http-status',
+  };
   for (const [status, code] of Object.entries(final)) {
     it(`${status} is not`, async () => {
       const s = await server();
@@ -528,7 +550,10 @@ describe('a redirect', () => {
     s.faultAlways(file, { redirect: { url: real.url } });
     s.fault(real, { cut: { after: 600_000 } });
     await bench().fetch({ urls: [file.url], headers: { authorization: 'Bearer secret' } });
-    expect(s.requests(real)[1]?.headers).toMatchObject({ authorization: 'Bearer secret', range: 'bytes=600000-' });
+    expect(s.requests(real)[1]?.headers).toMatchObject({
+      authorization: 'Bearer secret',
+      range: 'bytes=600000-',
+    });
   });
 
   it('in a circle is an error', async () => {
@@ -565,7 +590,9 @@ describe('secrets', () => {
     const url = file.url.replace('://', '://user:p%40ss@');
     const b = bench();
     await b.fetch(url);
-    expect(s.requests(file)[0]?.headers.authorization).toBe(`Basic ${Buffer.from('user:p@ss').toString('base64')}`);
+    expect(s.requests(file)[0]?.headers.authorization).toBe(
+      `Basic ${Buffer.from('user:p@ss').toString('base64')}`,
+    );
     s.fault(file, { cut: { after: 5 } });
     s.faultAlways(file, { status: 403 });
     const error = await failure(b.fetch(`${url}?X-Amz-Signature=abcdef`));
@@ -610,7 +637,9 @@ describe('a file: URL', () => {
     const from = join(tempDir(), 'a');
     writeFileSync(from, 'abc');
     const b = bench();
-    const error = await failure(b.fetch(pathToFileURL(from).href, { expected: { sha256: sha256(content(3)) } }));
+    const error = await failure(
+      b.fetch(pathToFileURL(from).href, { expected: { sha256: sha256(content(3)) } }),
+    );
     expect(error.code).toBe('checksum-mismatch');
     expect(b.exists()).toBe(false);
   });

@@ -7,7 +7,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach } from 'vitest';
 import { ResError } from '../../src/model/error.js';
-import { createFetcher, type Fetched, type FetcherOptions, type FetchRequest } from '../../src/sources/fetch.js';
+import {
+  createFetcher,
+  type Fetched,
+  type FetcherOptions,
+  type FetchRequest,
+} from '../../src/sources/fetch.js';
 import type { FetchLocation, SourceContext } from '../../src/sources/source.js';
 import { type ReleaseServer, type ServerOptions, startReleaseServer } from '../rig/release-server.js';
 
@@ -60,7 +65,14 @@ export function bench(options: Partial<FetcherOptions> = {}, dir: string = tempD
   const onNotice = (message: string) => {
     notices.push(message);
   };
-  const fetcher = createFetcher({ env: {}, mirrors: [], baseDelayMs: 2, stallMs: 5000, onNotice, ...options });
+  const fetcher = createFetcher({
+    env: {},
+    mirrors: [],
+    baseDelayMs: 2,
+    stallMs: 5000,
+    onNotice,
+    ...options,
+  });
   onCleanup(() => fetcher.close());
   return {
     partial,

@@ -1,5 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { digestDirectory } from '../../src/store/directory.js';
@@ -64,6 +73,9 @@ describe('the digest of a directory', () => {
   it('is refused for what has no content: a named pipe', async () => {
     const dir = sample();
     execFileSync('mkfifo', [join(dir, 'pipe')]);
-    await expect(digestDirectory(dir)).rejects.toMatchObject({ code: 'io', message: expect.stringContaining('pipe') });
+    await expect(digestDirectory(dir)).rejects.toMatchObject({
+      code: 'io',
+      message: expect.stringContaining('pipe'),
+    });
   });
 });

@@ -25,7 +25,9 @@ describe('the data of a file with holes', () => {
     expect(total).toBeGreaterThanOrEqual(MIB);
     expect(total).toBeLessThan(2 * MIB);
     expect(extents?.some(({ start, length }) => start <= 9 * MIB && start + length >= 10 * MIB)).toBe(true);
-    expect(await digestFile(path, 'derived', extents ? { extents } : {})).toEqual(await digestFile(path, 'derived'));
+    expect(await digestFile(path, 'derived', extents ? { extents } : {})).toEqual(
+      await digestFile(path, 'derived'),
+    );
   });
 
   it('is not asked for when there are no holes, or nobody to ask', async () => {

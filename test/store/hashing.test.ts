@@ -65,10 +65,13 @@ describe('content digests', () => {
     const bytes = sample(2 * CHUNK_SIZE + 12345);
     bytes.fill(0, 1000, CHUNK_SIZE + 1000);
     const whole = await hashed([bytes]);
-    const lengths = fc.array(fc.integer({ min: 1, max: 3 * CHUNK_SIZE }).map((n) => n + 60_000), {
-      minLength: 1,
-      maxLength: 5,
-    });
+    const lengths = fc.array(
+      fc.integer({ min: 1, max: 3 * CHUNK_SIZE }).map((n) => n + 60_000),
+      {
+        minLength: 1,
+        maxLength: 5,
+      },
+    );
     await fc.assert(
       fc.asyncProperty(lengths, async (sizes) => {
         const hasher = new ContentHasher({ sha256: true, derived: true });
@@ -137,7 +140,10 @@ describe('file digests', () => {
       await digestFile(path, algorithm, { onBytes: (n) => (done += n) });
       expect(done).toBe(size);
       const stop = new AbortController();
-      const run = digestFile(path, algorithm, { signal: stop.signal, onBytes: () => stop.abort(new Error('stopped')) });
+      const run = digestFile(path, algorithm, {
+        signal: stop.signal,
+        onBytes: () => stop.abort(new Error('stopped')),
+      });
       await expect(run).rejects.toThrow('stopped');
     }
   });

@@ -5,7 +5,7 @@ import type { Output } from '../output.js';
 export interface Face {
   readonly listener: EventListener;
   /** Takes down what is on the screen; called once, however the command ends. */
-  end(): void;
+  end(): Promise<void>;
 }
 
 export type Progress = 'auto' | 'fancy' | 'plain' | 'json';

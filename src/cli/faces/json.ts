@@ -5,6 +5,6 @@ import type { Face } from './face.js';
 export function jsonFace(to: Output): Face {
   return {
     listener: (event) => to.line(JSON.stringify(event)),
-    end() {},
+    async end() {},
   };
 }

@@ -15,7 +15,7 @@ export function plainFace(o: FaceOptions & { readonly now?: () => number }): Fac
     listener(event) {
       running.take(event, now());
       if (event.type === 'progress') {
-        const node = running.nodes.find(({ node }) => node === event.node);
+        const node = running.nodes(now()).find(({ node }) => node === event.node);
         if (!node || o.quiet || now() - (said.get(event.node) ?? node.since) < PROGRESS_EVERY_MS) return;
         said.set(event.node, now());
         o.to.line(progressText(node));
@@ -24,7 +24,7 @@ export function plainFace(o: FaceOptions & { readonly now?: () => number }): Fac
       if (o.quiet && event.type !== 'failed' && event.type !== 'warning') return;
       for (const line of eventLines(event, o.to.page, o)) o.to.line(line);
     },
-    end() {},
+    async end() {},
   };
 }
 

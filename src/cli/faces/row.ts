@@ -1,5 +1,5 @@
 // One running node as one line of the screen.
-import { formatDone, formatDuration, formatLeft, formatRate } from '../../report/format.js';
+import { formatDone, formatLeft, formatRate } from '../../report/format.js';
 import type { Page } from '../../report/paint.js';
 import { chainText } from '../../report/plan.js';
 import { cutEnd, cutMiddle, oneLine, padEnd, padStart, width } from '../../report/text.js';
@@ -30,7 +30,7 @@ export function rowText(running: RunningNode, mark: string, now: number, cells: 
 /** Most telling first. */
 function figuresOf(running: RunningNode, now: number): string[] {
   const { progress, rate, since } = running;
-  if (!progress) return [padStart(formatDuration(Math.floor((now - since) / 1000) * 1000), DONE_CELLS)];
+  if (!progress) return [padStart(formatLeft(Math.floor((now - since) / 1000) * 1000), DONE_CELLS)];
   const leftMs = timeLeft(running);
   const left = padStart(leftMs === undefined || leftMs > 359_999_000 ? '' : `${formatLeft(leftMs)} left`, LEFT_CELLS);
   if (progress.unit === 'percent') {

@@ -15,9 +15,11 @@ export interface RunningNode {
   readonly rate: number | undefined;
 }
 
-interface Entry extends RunningNode {
-  /** `[time, done]`, oldest first, within the last RATE_WINDOW_MS. */
-  readonly samples: readonly (readonly [number, number])[];
+type Sample = readonly [at: number, done: number];
+
+interface Entry extends Omit<RunningNode, 'rate'> {
+  /** Oldest first, within the last RATE_WINDOW_MS. */
+  readonly samples: readonly Sample[];
 }
 
 /** Long enough to smooth bursts, short enough to show a connection that slows down. */
@@ -39,7 +41,7 @@ export class Running {
         return;
       case 'started': {
         const { node, work, detail, through } = event;
-        this.#entries.set(node, { node, work, detail, through, since: now, progress: undefined, rate: undefined, samples: [] });
+        this.#entries.set(node, { node, work, detail, through, since: now, progress: undefined, samples: [] });
         return;
       }
       case 'progress': {
@@ -52,6 +54,10 @@ export class Running {
         this.#end(event.node);
         return;
       case 'finished':
+        // What streamed through it is done with it, and was counted in the plan.
+        for (const node of this.#entries.get(event.node)?.through ?? []) this.#ended.add(node);
+        this.#end(event.node);
+        return;
       case 'skipped':
         this.#end(event.node);
         return;
@@ -59,8 +65,8 @@ export class Running {
   }
 
   /** In the order in which they started. */
-  get nodes(): readonly RunningNode[] {
-    return [...this.#entries.values()];
+  nodes(now: number): readonly RunningNode[] {
+    return Array.from(this.#entries.values(), ({ samples, ...entry }) => ({ ...entry, rate: rateOf(samples, now) }));
   }
 
   get counts(): { done: number; total: number; running: number; failed: number } {
@@ -83,12 +89,16 @@ export function timeLeft({ progress, rate }: RunningNode): number | undefined {
 
 function progressed(entry: Entry, event: Extract<BuildEvent, { type: 'progress' }>, now: number): Entry {
   const { done, total, unit } = event;
-  // A resumed or restarted transfer, or another unit: what was measured before says nothing about it.
+  // A transfer that began again, or another unit: what was measured before says nothing about it.
   const restarted = entry.progress !== undefined && (entry.progress.unit !== unit || done < entry.progress.done);
   const kept = restarted ? [] : entry.samples.filter(([at]) => now - at <= RATE_WINDOW_MS);
-  const samples = [...kept, [now, done] as const];
+  return { ...entry, progress: { done, total, unit }, samples: [...kept, [now, done]] };
+}
+
+/** Measured up to `now` and not to the last sample, so that a stalled transfer is seen to slow down. */
+function rateOf(samples: readonly Sample[], now: number): number | undefined {
   const [first] = samples;
-  const span = first === undefined ? 0 : now - first[0];
-  const rate = first !== undefined && span >= RATE_LEAST_MS ? ((done - first[1]) / span) * 1000 : restarted ? undefined : entry.rate;
-  return { ...entry, progress: { done, total, unit }, rate, samples };
+  const last = samples.at(-1);
+  if (!first || !last || now - first[0] < RATE_LEAST_MS) return undefined;
+  return ((last[1] - first[1]) / (now - first[0])) * 1000;
 }

@@ -2,7 +2,7 @@
 import type { BuildEvent } from '../../model/event.js';
 import { count, formatBytes, formatDuration } from '../../report/format.js';
 import type { Page } from '../../report/paint.js';
-import { errorText } from '../../report/diagnostic.js';
+import { errorText } from '../../report/error.js';
 import { chainText } from '../../report/plan.js';
 import { oneLine } from '../../report/text.js';
 

@@ -1,0 +1,149 @@
+// The commands by name. What a command does is loaded when it is run: help and completion need only what stands here.
+import type { Context } from './context.js';
+import type { FlagName } from './flags.js';
+
+export interface CommandSpec {
+  readonly name: string;
+  readonly summary: string;
+  /** In the notation of commander: `[NODE...]` several or none, `<NODE>` exactly one. */
+  readonly args: string;
+  readonly flags: readonly FlagName[];
+  /** Whether it is about a manifest, so that the params are flags of it. */
+  readonly manifest: boolean;
+  readonly hidden?: boolean;
+  readonly load: () => Promise<{ run(context: Context, args: readonly string[]): Promise<number> }>;
+}
+
+const building: readonly FlagName[] = ['jobs', 'keepGoing', 'force', 'offline', 'frozen', 'for', 'overwrite', 'json'];
+
+export const commands: readonly CommandSpec[] = [
+  {
+    name: 'build',
+    summary: 'bring nodes up to date',
+    args: '[NODE...]',
+    flags: ['dryRun', ...building, 'progress'],
+    manifest: true,
+    load: () => import('./commands/build.js'),
+  },
+  {
+    name: 'plan',
+    summary: 'what a build would do, in order, and why (= build -n)',
+    args: '[NODE...]',
+    flags: [...building, 'progress'],
+    manifest: true,
+    load: () => import('./commands/plan.js'),
+  },
+  {
+    name: 'status',
+    summary: 'the state of each node',
+    args: '[NODE...]',
+    flags: ['check', 'json'],
+    manifest: true,
+    load: () => import('./commands/status.js'),
+  },
+  {
+    name: 'why',
+    summary: 'why a node is in its state, from the root cause on',
+    args: '<NODE>',
+    flags: ['json'],
+    manifest: true,
+    load: () => import('./commands/why.js'),
+  },
+  {
+    name: 'list',
+    summary: 'the nodes, and the support table of their variants',
+    args: '[NODE...]',
+    flags: ['json'],
+    manifest: true,
+    load: () => import('./commands/list.js'),
+  },
+  {
+    name: 'show',
+    summary: 'all that is known of a node',
+    args: '<NODE>',
+    flags: ['sha256', 'json'],
+    manifest: true,
+    load: () => import('./commands/show.js'),
+  },
+  {
+    name: 'graph',
+    summary: 'the graph, coloured by state',
+    args: '[NODE...]',
+    flags: ['format', 'json'],
+    manifest: true,
+    load: () => import('./commands/graph.js'),
+  },
+  {
+    name: 'log',
+    summary: 'what the last run of a node printed',
+    args: '<NODE>',
+    flags: [],
+    manifest: true,
+    load: () => import('./commands/log.js'),
+  },
+  {
+    name: 'update',
+    summary: 'resolve sources anew and rewrite the lock',
+    args: '[NODE...]',
+    flags: ['offline', 'progress', 'json'],
+    manifest: true,
+    load: () => import('./commands/update.js'),
+  },
+  {
+    name: 'verify',
+    summary: 're-hash outputs and store against the records',
+    args: '[NODE...]',
+    flags: ['progress', 'json'],
+    manifest: true,
+    load: () => import('./commands/verify.js'),
+  },
+  {
+    name: 'clean',
+    summary: 'remove outputs that res made',
+    args: '[NODE...]',
+    flags: ['all', 'cleanForce', 'json'],
+    manifest: true,
+    load: () => import('./commands/clean.js'),
+  },
+  {
+    name: 'env',
+    summary: 'shell lines that say where things are: eval "$(res env)"',
+    args: '',
+    flags: ['fish', 'json'],
+    manifest: true,
+    load: () => import('./commands/env.js'),
+  },
+  {
+    name: 'doctor',
+    summary: 'look over what res needs, and say what to do',
+    args: '',
+    flags: ['fix', 'offline', 'json'],
+    manifest: true,
+    load: () => import('./commands/doctor.js'),
+  },
+  {
+    name: 'init',
+    summary: 'write a new manifest from a template: vswarm-u, gem5 or minimal',
+    args: '[TEMPLATE]',
+    flags: [],
+    manifest: false,
+    load: () => import('./commands/init.js'),
+  },
+  {
+    name: 'completion',
+    summary: 'print the completion script for a shell: bash, zsh or fish',
+    args: '<SHELL>',
+    flags: [],
+    manifest: false,
+    load: () => import('./commands/completion.js'),
+  },
+  {
+    name: '__complete',
+    summary: 'candidates for the last of the words, for the completion scripts',
+    args: '[WORD...]',
+    flags: [],
+    manifest: true,
+    hidden: true,
+    load: () => import('./commands/complete.js'),
+  },
+];

@@ -1,0 +1,35 @@
+// `res build`: bring nodes up to date.
+import { build } from '../../execute/build.js';
+import { resultText } from '../../report/build.js';
+import type { Context } from '../context.js';
+import { openContextWorkspace, select } from '../load.js';
+import { createBuildFace } from '../faces/for-build.js';
+import { checkVariants } from '../variants.js';
+
+export async function run(context: Context, names: readonly string[]): Promise<number> {
+  const { flags, out } = context;
+  if (flags.dryRun) return (await import('./plan.js')).run(context, names);
+  const workspace = await openContextWorkspace(context);
+  const requested = select(workspace.graph, names);
+  const warnings = checkVariants(workspace.graph, requested, flags.for);
+  const face = await createBuildFace(context, workspace.graph);
+  let result: Awaited<ReturnType<typeof build>>;
+  try {
+    for (const warning of warnings) face.listener(warning);
+    result = await build(workspace, requested, {
+      ...(flags.jobs === undefined ? {} : { jobs: flags.jobs }),
+      keepGoing: flags.keepGoing,
+      force: flags.force,
+      offline: flags.offline,
+      frozen: flags.frozen,
+      overwrite: flags.overwrite,
+      signal: context.interruptible(),
+      listener: face.listener,
+    });
+  } finally {
+    await face.end();
+  }
+  if (flags.json && flags.progress !== 'json') out.json(result);
+  else if (!flags.json && !flags.quiet) out.line(resultText(result));
+  return result.ok ? 0 : 1;
+}

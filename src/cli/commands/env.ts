@@ -1,0 +1,17 @@
+// `res env`: shell lines that say where things are, for `eval "$(res env)"`.
+import { envFish, envReport, envSh } from '../../report/env.js';
+import type { Context } from '../context.js';
+import { loadContextGraph } from '../load.js';
+
+export async function run(context: Context): Promise<number> {
+  const { flags, out, err } = context;
+  const graph = await loadContextGraph(context);
+  const { variables, clashes } = envReport(graph.manifest, graph.nodes.values());
+  for (const [node, variable] of clashes) {
+    const warning = err.page.paint('yellow', 'warning:');
+    err.line(`${warning} ${node} is left out: another node has ${variable} already`);
+  }
+  if (flags.json) out.json(variables);
+  else out.lines(flags.fish ? envFish(variables) : envSh(variables));
+  return 0;
+}

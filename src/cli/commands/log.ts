@@ -1,0 +1,30 @@
+// `res log NODE`: what its last run printed.
+import { once } from 'node:events';
+import { createReadStream, existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { ResError } from '../../model/error.js';
+import type { Workspace } from '../../plan/workspace.js';
+import type { Context } from '../context.js';
+import { checkNode, openContextWorkspace } from '../load.js';
+
+export async function run(context: Context, [name = '']: readonly string[]): Promise<number> {
+  const workspace = await openContextWorkspace(context);
+  const path = logFile(workspace, checkNode(workspace.graph, name));
+  if (!existsSync(path)) {
+    throw new ResError('file-not-found', `there is no log of ${name}`, {
+      hint: 'Only nodes that a program was run for have one, from their last run here.',
+    });
+  }
+  const { stream } = context.out;
+  for await (const chunk of createReadStream(path)) {
+    if (!stream.writable) break;
+    // A reader that goes away (`res log NODE | head`) never drains.
+    if (!stream.write(chunk)) await Promise.race([once(stream, 'drain'), once(stream, 'close')]);
+  }
+  return 0;
+}
+
+/** Absolute; the file need not exist. */
+export function logFile({ paths }: Workspace, name: string): string {
+  return join(paths.logs, `${name}.log`);
+}

@@ -1,0 +1,25 @@
+// What a command is given: its flags, the outputs, and the manifest that it is about.
+import type { Env } from '../model/env.js';
+import type { Flags } from './flags.js';
+import type { Output } from './output.js';
+
+/** What the manifest is found and read by. */
+export interface ManifestContext {
+  readonly env: Env;
+  /** Absolute: the folder that -C leads to. */
+  readonly dir: string;
+  /** Absolute: where the user is; paths are shown relative to it. */
+  readonly cwd: string;
+  /** Absolute; given by -f. */
+  readonly file: string | undefined;
+  /** Param values given on the command line, the last one of each. */
+  readonly set: Readonly<Record<string, string>>;
+}
+
+export interface Context extends ManifestContext {
+  readonly flags: Flags;
+  readonly out: Output;
+  readonly err: Output;
+  /** Host.interruptible */
+  interruptible(): AbortSignal;
+}

@@ -1,0 +1,104 @@
+// The flags of all commands: spelling, help, and what they parse to. A command names those that it takes.
+import { InvalidArgumentError, Option } from 'commander';
+import type { Progress } from './faces/face.js';
+import type { ColorMode } from './output.js';
+
+export interface Flags {
+  readonly json: boolean;
+  readonly check: boolean;
+  readonly jobs: number | undefined;
+  readonly keepGoing: boolean;
+  readonly dryRun: boolean;
+  readonly force: boolean;
+  readonly offline: boolean;
+  readonly frozen: boolean;
+  readonly for: string | undefined;
+  readonly overwrite: boolean;
+  readonly progress: Progress;
+  readonly sha256: boolean;
+  readonly format: string | undefined;
+  readonly fish: boolean;
+  readonly fix: boolean;
+  readonly all: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+  readonly color: ColorMode;
+}
+
+const positive = (text: string): number => {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('It must be a whole number of 1 or more.');
+  return Number(text);
+};
+
+const make = {
+  json: () => new Option('--json', 'print one JSON object; schemas/ has its shape'),
+  check: () => new Option('--check', 'exit with status 3 when anything asked for is not fresh'),
+  jobs: () => new Option('-j, --jobs <N>', 'actions at a time (default: the number of processors)').argParser(positive),
+  keepGoing: () => new Option('-k, --keep-going', 'after a failure, go on with what does not depend on it'),
+  dryRun: () => new Option('-n, --dry-run', 'say what would be done, and do nothing'),
+  force: () => new Option('-B, --force', 'run everything again, whatever is known'),
+  cleanForce: () => new Option('-B, --force', 'remove outputs that were changed by hand too'),
+  offline: () => new Option('--offline', 'open no connection'),
+  frozen: () => new Option('--frozen', 'a missing or stale lock entry is an error'),
+  for: () => new Option('--for <SIMULATOR>', 'refuse variants that do not work with it').choices(['qemu', 'gem5']),
+  overwrite: () => new Option('--overwrite', 'replace outputs that were changed by hand or that res did not make'),
+  progress: () =>
+    new Option('--progress <HOW>', 'how progress is shown (default: auto)').choices(['auto', 'fancy', 'plain', 'json']),
+  sha256: () => new Option('--sha256', 'add the plain sha256 of the content, as sha256sum prints it'),
+  format: () =>
+    new Option('--format <FORMAT>', 'how the graph is written (default: text)').choices(['text', 'dot', 'mermaid', 'json']),
+  fish: () => new Option('--fish', 'lines for fish'),
+  fix: () => new Option('--fix', "install what is missing with the system's package manager"),
+  all: () => new Option('--all', 'empty the store, partial downloads and logs too'),
+} as const;
+
+export type FlagName = keyof typeof make;
+
+export function option(name: FlagName): Option {
+  return make[name]();
+}
+
+/** Those that every command takes, before its name or after it. `-C` and `-f` are read by scan.ts. */
+export function commonOptions(): readonly Option[] {
+  return [
+    new Option('-C <DIR>', 'start in this folder'),
+    new Option('-f <FILE>', 'the manifest (default: resources.yaml, looked for from the folder upwards)'),
+    new Option('-q, --quiet', 'show failures and warnings only'),
+    new Option('-v, --verbose', 'show what programs print'),
+    new Option('--color <WHEN>', 'colours (default: auto)').choices(['auto', 'always', 'never']),
+  ].map((flag) => flag.helpGroup('Common flags:'));
+}
+
+/** From what commander has parsed and checked. */
+export function readFlags(options: Readonly<Record<string, unknown>>): Flags {
+  const on = (name: string) => options[name] === true;
+  const text = (name: string) => {
+    const value = options[name];
+    return typeof value === 'string' ? value : undefined;
+  };
+  return {
+    json: on('json'),
+    check: on('check'),
+    jobs: typeof options.jobs === 'number' ? options.jobs : undefined,
+    keepGoing: on('keepGoing'),
+    dryRun: on('dryRun'),
+    force: on('force'),
+    offline: on('offline'),
+    frozen: on('frozen'),
+    for: text('for'),
+    overwrite: on('overwrite'),
+    progress: oneOf(['fancy', 'plain', 'json'], text('progress')) ?? 'auto',
+    sha256: on('sha256'),
+    format: text('format'),
+    fish: on('fish'),
+    fix: on('fix'),
+    all: on('all'),
+    quiet: on('quiet'),
+    verbose: on('verbose'),
+    color: oneOf(['always', 'never'], text('color')) ?? 'auto',
+  };
+}
+
+function oneOf<T extends string>(known: readonly T[], text: string | undefined): T | undefined {
+  return known.find((value) => value === text);
+}

@@ -1,0 +1,39 @@
+// The manifest that a command is about, as a graph, as an open workspace, and as the nodes that were asked for.
+import { loadGraph } from '../graph/load.js';
+import { selectNodes } from '../graph/select.js';
+import { findManifest } from '../manifest/find.js';
+import { ResError } from '../model/error.js';
+import type { Graph } from '../model/graph.js';
+import { references } from '../plan/registry.js';
+import { openWorkspace, type Workspace } from '../plan/workspace.js';
+import type { ManifestContext } from './context.js';
+
+/** Absolute. Throws ResError `manifest-not-found`. */
+export function manifestFile({ file, dir }: ManifestContext): string {
+  const found = file ?? findManifest(dir);
+  if (found !== undefined) return found;
+  throw new ResError('manifest-not-found', `no resources.yaml in ${dir} or above it`, {
+    hint: '`res init` writes one; -f names another file, -C another folder.',
+  });
+}
+
+/** Throws ResError `manifest-not-found`, `manifest-invalid`, `param-value`, `unknown-param`. */
+export async function loadContextGraph(context: ManifestContext): Promise<Graph> {
+  const { cwd, set, env } = context;
+  return loadGraph({ file: manifestFile(context), cwd, set, env, kinds: references });
+}
+
+export async function openContextWorkspace(context: ManifestContext): Promise<Workspace> {
+  return openWorkspace({ graph: await loadContextGraph(context), env: context.env });
+}
+
+/** The nodes named, or the default ones; groups taken apart. Throws ResError `unknown-node`. */
+export function select(graph: Graph, names: readonly string[]): readonly string[] {
+  return selectNodes(graph, names);
+}
+
+/** The one node named. Throws ResError `unknown-node`. */
+export function checkNode(graph: Graph, name: string): string {
+  selectNodes(graph, [name]);
+  return name;
+}

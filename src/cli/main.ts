@@ -1,0 +1,36 @@
+// The program `res`: the process around the command line.
+import type { Host } from './host.js';
+import { run } from './program.js';
+
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    // The reader has gone (`res list | head -1`): what is still written goes nowhere, and that is all right.
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
+let interrupts: AbortController | undefined;
+
+function interruptible(): AbortSignal {
+  if (interrupts) return interrupts.signal;
+  const controller = new AbortController();
+  interrupts = controller;
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      // Whoever asks a second time does not want to wait for things to be put in order.
+      if (controller.signal.aborted) process.exit(130);
+      controller.abort();
+    });
+  }
+  return controller.signal;
+}
+
+const host: Host = {
+  cwd: process.cwd(),
+  env: process.env,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  interruptible,
+};
+
+process.exitCode = await run(process.argv.slice(2), host);

@@ -1,0 +1,241 @@
+// A build with work to do: lock, resolve, plan, check that nothing of the user's would be lost and that there is room,
+// then execute.
+import { mkdir, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { closure } from '../graph/select.js';
+import { ResError } from '../model/error.js';
+import type { BuildResult, EventListener } from '../model/event.js';
+import { planFusion } from '../plan/fusion.js';
+import { type DetailedPlan, planNodes } from '../plan/plan.js';
+import { refreshWorkspace, type Workspace } from '../plan/workspace.js';
+import { createFetcher, type Fetcher } from '../sources/fetch.js';
+import { acquireLock } from '../store/lock.js';
+import { prepareWorkspace } from '../store/paths.js';
+import type { BuildOptions, PlannedBuild } from './api.js';
+import { errorReport } from './errors.js';
+import { Execution } from './execution.js';
+import { occupiedError, removeTemporaries } from './outputs.js';
+import { Pools, poolLimits } from './pools.js';
+import { criticalPaths } from './priority.js';
+import { isLocal, offlineError, type ResolveFailure, resolveMissing, saveLock } from './resolve.js';
+import { buildResult } from './result.js';
+import { checkSpace, estimateSpace } from './space.js';
+
+const silent: EventListener = () => undefined;
+
+/** Does the work of `build`, alone in the workspace: a second build waits. */
+export async function perform(
+  workspace: Workspace,
+  requested: readonly string[],
+  options: BuildOptions,
+  started: number,
+): Promise<BuildResult> {
+  const listener = options.listener ?? silent;
+  const signal = options.signal ?? new AbortController().signal;
+  await prepareWorkspace(workspace.paths);
+  const lock = await acquireLock(join(workspace.paths.root, 'lock'), {
+    describe: `res build ${requested.join(' ')}`,
+    onWait: (holder) => listener({ type: 'waiting', for: holder }),
+    signal,
+  });
+  const network = new LazyFetcher(workspace);
+  try {
+    refreshWorkspace(workspace);
+    await removeTemporaries(workspace);
+    return await buildLocked(workspace, requested, { options, listener, signal, network, started });
+  } finally {
+    await network.close();
+    await lock.release();
+  }
+}
+
+interface Locked {
+  readonly options: BuildOptions;
+  readonly listener: EventListener;
+  readonly signal: AbortSignal;
+  readonly network: LazyFetcher;
+  readonly started: number;
+}
+
+async function buildLocked(
+  workspace: Workspace,
+  requested: readonly string[],
+  locked: Locked,
+): Promise<BuildResult> {
+  const { options, listener, signal, network, started } = locked;
+  const names = closure(workspace.graph, requested);
+  const failures = await resolveMissing(workspace, names, () => network.fetcher, {
+    offline: options.offline ?? false,
+    frozen: options.frozen ?? false,
+    signal,
+    listener,
+  });
+  if (signal.aborted) throw interrupted();
+  throwTogether(failures);
+  await saveLock(workspace);
+  const plan = await planNodes(workspace, requested, { force: options.force ?? false });
+  await checkBefore(workspace, plan, options);
+  announce(listener, plan);
+  const jobs = options.jobs ?? availableParallelism();
+  const execution = new Execution({
+    workspace,
+    closure: names,
+    requested: new Set(requested),
+    fusion: planFusion(workspace.graph, names, new Set(requested)),
+    pools: new Pools(poolLimits(jobs, workspace.graph.manifest.pools)),
+    priority: criticalPaths(workspace, names),
+    fetcher: () => network.fetcher,
+    listener,
+    signal,
+    force: options.force ?? false,
+    offline: options.offline ?? false,
+    overwrite: options.overwrite ?? false,
+    keepGoing: options.keepGoing ?? false,
+  });
+  try {
+    await execution.run();
+    await execution.dropIntermediates();
+  } finally {
+    await saveLock(workspace);
+    await workspace.cache.settle();
+    await workspace.state.flush();
+  }
+  if (signal.aborted) throw interrupted();
+  const result = buildResult(names, execution, started);
+  await recordBuild(workspace, requested, result, started, execution);
+  return finish(listener, result);
+}
+
+/** A plan is still of use when the network is not there; a release that does not exist is an error all the same. */
+function isOutOfReach(error: unknown): boolean {
+  return (
+    error instanceof ResError && ['network', 'offline', 'rate-limited', 'http-status'].includes(error.code)
+  );
+}
+
+async function checkBefore(workspace: Workspace, plan: DetailedPlan, options: BuildOptions): Promise<void> {
+  const touched = new Set([...plan.steps.map(({ node }) => node), ...plan.requested]);
+  const occupied = [...touched]
+    .flatMap((name) => plan.placements.get(name) ?? [])
+    .filter(({ occupant }) => occupant.is === 'changed' || occupant.is === 'foreign');
+  if (occupied.length > 0 && !options.overwrite) throw occupiedError(workspace, occupied);
+  if (options.offline) {
+    const absent = plan.steps.find(({ node, work }) => work === 'download' && !isLocal(workspace, node));
+    if (absent) throw offlineError(absent.node, `${absent.downloadBytes ?? 'some'} bytes`);
+  }
+  await checkSpace(workspace, plan);
+}
+
+function announce(listener: EventListener, plan: DetailedPlan): void {
+  const restore = plan.steps.filter(({ work }) => work === 'restore').length;
+  const download = plan.steps.map(({ downloadBytes }) => downloadBytes);
+  listener({
+    type: 'planned',
+    run: plan.steps.reduce(
+      (sum, { work, through }) => sum + (work === 'restore' ? 0 : 1 + through.length),
+      0,
+    ),
+    restore,
+    fresh: plan.nodes.size - plan.steps.length,
+    download_bytes: download.reduce<number | null>(
+      (sum, bytes) => (sum === null || bytes === null ? null : sum + bytes),
+      0,
+    ),
+  });
+}
+
+function finish(listener: EventListener, result: BuildResult): BuildResult {
+  listener({ type: 'summary', ...result });
+  return result;
+}
+
+async function recordBuild(
+  workspace: Workspace,
+  requested: readonly string[],
+  result: BuildResult,
+  started: number,
+  execution: Execution,
+): Promise<void> {
+  const name = `${new Date(started).toISOString().replaceAll(':', '')}-${process.pid}.json`;
+  const errors = Object.fromEntries([...execution.failed].map(([node, error]) => [node, errorReport(error)]));
+  const params = workspace.graph.manifest.paramValues;
+  await mkdir(workspace.paths.builds, { recursive: true });
+  await writeFile(
+    join(workspace.paths.builds, name),
+    `${JSON.stringify({ started, requested, params, result, errors }, null, 2)}\n`,
+  );
+}
+
+function interrupted(): ResError {
+  return new ResError('interrupted', 'interrupted; partial downloads are kept and will be resumed');
+}
+
+/** One failure as it is; several as one error that holds them all. */
+function throwTogether(failures: readonly ResolveFailure[]): void {
+  const [first] = failures;
+  if (!first) return;
+  const bug = failures.find(({ error }) => !(error instanceof ResError));
+  if (bug) throw bug.error;
+  const errors = failures.map(({ error }) => error).filter((error) => error instanceof ResError);
+  const distinct = errors.filter(
+    (error, i) => errors.findIndex(({ message }) => message === error.message) === i,
+  );
+  const [only] = distinct;
+  if (distinct.length === 1 && only) throw only;
+  throw new ResError(distinct[0]?.code ?? 'network', distinct.map(({ message }) => message).join('\n'), {
+    hint: [...new Set(distinct.flatMap(({ hint }) => hint ?? []))].join('\n'),
+    diagnostics: distinct.flatMap(({ diagnostics }) => diagnostics),
+  });
+}
+
+/** The network, opened when it is first needed. */
+class LazyFetcher {
+  readonly #workspace: Workspace;
+  #fetcher: Fetcher | undefined;
+
+  constructor(workspace: Workspace) {
+    this.#workspace = workspace;
+  }
+
+  get fetcher(): Fetcher {
+    this.#fetcher ??= createFetcher({
+      env: this.#workspace.env,
+      mirrors: this.#workspace.graph.manifest.mirrors,
+    });
+    return this.#fetcher;
+  }
+
+  async close(): Promise<void> {
+    await this.#fetcher?.close();
+  }
+}
+
+/** What a build would do. Sources are asked, in memory; nothing is written. */
+export async function preview(
+  workspace: Workspace,
+  requested: readonly string[],
+  options: BuildOptions,
+): Promise<PlannedBuild> {
+  const network = new LazyFetcher(workspace);
+  try {
+    const failures = await resolveMissing(
+      workspace,
+      closure(workspace.graph, requested),
+      () => network.fetcher,
+      {
+        offline: options.offline ?? false,
+        frozen: options.frozen ?? false,
+        signal: options.signal ?? new AbortController().signal,
+        listener: options.listener ?? silent,
+      },
+    );
+    const final = failures.filter(({ error }) => !isOutOfReach(error));
+    throwTogether(final);
+    const plan = await planNodes(workspace, requested, { force: options.force ?? false });
+    const unresolved = failures.map(({ node, error }) => ({ node, message: errorReport(error).message }));
+    return { plan, space: await estimateSpace(workspace, plan), unresolved };
+  } finally {
+    await network.close();
+  }
+}

@@ -1,0 +1,175 @@
+// convert: a disk image in another format, by qemu-img.
+import { ResError } from '../model/error.js';
+import type { JsonObject } from '../model/json.js';
+import { IMAGE_FORMATS, type ImageFormat, probe, withImage } from './image-format.js';
+import { checkImage } from './image-safety.js';
+import { inputOf, nameOf } from './input.js';
+import type { Kind, KindContext } from './kind.js';
+import { bytes, settings, single, truth, unfit, word } from './recipe.js';
+
+const TARGETS = ['raw', 'qcow2', 'vmdk', 'vdi', 'vhdx', 'vpc'] as const;
+type Target = (typeof TARGETS)[number];
+
+/** Runs of zeros of this length become holes, as qemu-img has it, bytes. */
+const SPARSE_DEFAULT = 4096;
+
+interface Convert {
+  readonly to: Target;
+  readonly from: ImageFormat | undefined;
+  readonly compress: boolean;
+  readonly options: Readonly<Record<string, string>>;
+  readonly size: Size | undefined;
+  /** Bytes; 0: everything is allocated. */
+  readonly sparse: number;
+}
+
+type Size = { readonly is: number } | { readonly add: number };
+
+export const convert: Kind = {
+  name: 'convert',
+  references: (recipe) => single(recipe, 'convert'),
+  keyed(recipe) {
+    const { to, from, compress, options, size, sparse } = parse(recipe);
+    return {
+      to,
+      compress,
+      options,
+      sparse,
+      ...(from === undefined ? {} : { from }),
+      ...(size === undefined ? {} : { size: 'is' in size ? size.is : `+${size.add}` }),
+    };
+  },
+  tools: () => ['qemu-img'],
+  pool: 'disk',
+  making: { by: 'writing', write: (recipe, context) => write(parse(recipe), context) },
+  imageFormat: (recipe) => parse(recipe).to,
+};
+
+function parse(recipe: JsonObject): Convert {
+  const to = word(recipe, 'to', TARGETS);
+  if (to === undefined) throw unfit('to', `one of ${TARGETS.join(', ')}`, undefined);
+  const compress = truth(recipe, 'compress') ?? false;
+  if (compress && to !== 'qcow2' && to !== 'vmdk') {
+    throw new ResError('manifest-invalid', `\`compress\` is for qcow2 and vmdk; ${to} cannot be compressed`);
+  }
+  const size = sizeOf(recipe);
+  if (size !== undefined && to !== 'raw' && to !== 'qcow2') {
+    throw new ResError('manifest-invalid', `\`size\` is for raw and qcow2; qemu-img cannot resize ${to}`, {
+      hint: 'Convert to raw with `size` first, and convert that.',
+    });
+  }
+  const from = word(recipe, 'from', IMAGE_FORMATS);
+  return { to, from, compress, options: optionsOf(recipe, to, compress), size, sparse: sparseOf(recipe) };
+}
+
+function sizeOf(recipe: JsonObject): Size | undefined {
+  const value = recipe.size;
+  if (value === undefined) return undefined;
+  if (typeof value === 'string' && value.startsWith('+')) return { add: bytes(value.slice(1), 'size') };
+  return { is: bytes(value, 'size') };
+}
+
+function sparseOf(recipe: JsonObject): number {
+  const value = recipe.sparse;
+  if (value === undefined || value === true || value === 'true') return SPARSE_DEFAULT;
+  if (value === false || value === 'false') return 0;
+  return bytes(value, 'sparse');
+}
+
+/** Other files that a result would depend on, or be spread over: it is to be one file that stands alone. */
+const FOREIGN: ReadonlySet<string> = new Set(['backing_file', 'backing_fmt', 'data_file', 'data_file_raw', 'object', 'size']);
+const VMDK_WHOLE: readonly string[] = ['monolithicSparse', 'streamOptimized'];
+
+function optionsOf(recipe: JsonObject, to: Target, compress: boolean): Readonly<Record<string, string>> {
+  const options = settings(recipe, 'options');
+  for (const name of Object.keys(options)) {
+    if (!/^[A-Za-z][A-Za-z0-9._-]*$/.test(name)) throw unfit('options', 'a map of qemu-img options', name);
+    if (FOREIGN.has(name)) {
+      throw new ResError('manifest-invalid', `the option \`${name}\` is not for \`options\``, {
+        hint: name === 'size' ? 'Use the field `size`.' : 'The result must be one file that needs no other.',
+      });
+    }
+  }
+  if (to !== 'vmdk') return options;
+  const subformat = options.subformat ?? (compress ? 'streamOptimized' : undefined);
+  if (subformat === undefined) return options;
+  if (!VMDK_WHOLE.includes(subformat)) {
+    throw new ResError('manifest-invalid', `the subformat ${subformat} makes several files; the result must be one`, {
+      hint: `Use one of ${VMDK_WHOLE.join(', ')}.`,
+    });
+  }
+  return { ...options, subformat };
+}
+
+async function write(recipe: Convert, context: KindContext): Promise<void> {
+  const input = inputOf(context);
+  const what = nameOf(input);
+  const [path, ...others] = await input.paths();
+  if (path === undefined || others.length > 0) {
+    throw new ResError('bad-format', `convert takes one image, and ${input.node} has ${others.length + 1} files`, {
+      hint: `Join them first: \`merge: ${input.node}\`.`,
+    });
+  }
+  const from = await withImage(path, async (image) => {
+    const format = recipe.from ?? IMAGE_FORMATS.find((known) => known === input.format) ?? (await probe(image));
+    await checkImage(image, format, what);
+    return format;
+  });
+  const { size } = recipe;
+  const current = size === undefined ? 0 : await virtualSize(path, from, context);
+  const wanted = size === undefined ? 0 : 'is' in size ? size.is : current + size.add;
+  if (wanted < current) {
+    throw new ResError('size-mismatch', `size: ${wanted} bytes are less than the ${current} bytes that the disk in ${what} has`, {
+      hint: 'A disk is never made smaller: that would cut off its end. Choose a larger size, or shrink it in a step of its own.',
+    });
+  }
+  await context.exec(convertCommand(recipe, from, path, context.out), { onStdout: percentReader((done) => context.percent(done)) });
+  if (wanted > current) await context.exec(['qemu-img', 'resize', '-q', '-f', recipe.to, context.out, String(wanted)]);
+}
+
+function convertCommand({ to, compress, options, sparse }: Convert, from: ImageFormat, input: string, out: string): [string, ...string[]] {
+  // A comma in a value is written twice.
+  const settings = Object.entries(options).map(([name, value]) => `${name}=${value.replaceAll(',', ',,')}`);
+  return [
+    'qemu-img',
+    'convert',
+    '-p',
+    '-f',
+    from,
+    '-O',
+    to,
+    ...(compress ? ['-c'] : []),
+    ...(settings.length > 0 ? ['-o', settings.join(',')] : []),
+    ...(sparse === SPARSE_DEFAULT ? [] : ['-S', String(sparse)]),
+    input,
+    out,
+  ];
+}
+
+/** Bytes that the guest sees. */
+async function virtualSize(path: string, format: ImageFormat, context: KindContext): Promise<number> {
+  let printed = '';
+  await context.exec(['qemu-img', 'info', '--output=json', '-f', format, path], {
+    onStdout: (text) => {
+      printed += text;
+    },
+  });
+  const info: unknown = JSON.parse(printed);
+  const size = typeof info === 'object' && info !== null && 'virtual-size' in info ? info['virtual-size'] : undefined;
+  if (typeof size !== 'number') throw new Error('qemu-img info gave no virtual size');
+  return size;
+}
+
+/** Reads `(12.34/100%)`, however the text is cut. */
+export function percentReader(report: (done: number) => void): (text: string) => void {
+  let rest = '';
+  return (text) => {
+    rest += text;
+    const last = [...rest.matchAll(/\((\d+(?:\.\d+)?)\/100%\)/g)].at(-1);
+    if (last) {
+      report(Math.min(100, Number(last[1])));
+      rest = rest.slice(last.index + last[0].length);
+    }
+    rest = rest.slice(-32);
+  };
+}

@@ -1,0 +1,22 @@
+// merge: concatenation, in order: the parts of a release become one file again.
+import type { Kind, KindContext } from './kind.js';
+import { several } from './recipe.js';
+
+export const merge: Kind = {
+  name: 'merge',
+  references: (recipe) => several(recipe, 'merge'),
+  keyed: () => ({}),
+  tools: () => [],
+  pool: 'disk',
+  making: { by: 'streaming', open: (_recipe, context) => concatenate(context) },
+  estimate: (_recipe, inputBytes) => inputBytes,
+};
+
+async function* concatenate(context: KindContext): AsyncGenerator<Uint8Array> {
+  for (const input of context.inputs) {
+    for await (const piece of input.stream()) {
+      context.signal.throwIfAborted();
+      yield piece;
+    }
+  }
+}

@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest';
+import { Pool, Pools, poolLimits } from '../../src/execute/pools.js';
+import { ResError } from '../../src/model/error.js';
+
+/** A piece of work that ends when the test says so. */
+function gate() {
+  let open = (): void => undefined;
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { open, opened };
+}
+
+describe('a pool', () => {
+  it('runs no more at once than its limit', async () => {
+    const pool = new Pool(3);
+    let running = 0;
+    let most = 0;
+    await Promise.all(
+      Array.from({ length: 20 }, () =>
+        pool.run(0, async () => {
+          most = Math.max(most, ++running);
+          await new Promise((resolve) => setImmediate(resolve));
+          running--;
+        }),
+      ),
+    );
+    expect(most).toBe(3);
+  });
+
+  it('starts the most urgent waiter first, equals in their order', async () => {
+    const pool = new Pool(1);
+    const first = gate();
+    const order: string[] = [];
+    const holder = pool.run(0, () => first.opened);
+    const waiters = (
+      [
+        ['low', 1],
+        ['high', 9],
+        ['middle a', 5],
+        ['middle b', 5],
+      ] as const
+    ).map(([name, priority]) => pool.run(priority, async () => void order.push(name)));
+    first.open();
+    await Promise.all([holder, ...waiters]);
+    expect(order).toEqual(['high', 'middle a', 'middle b', 'low']);
+  });
+
+  it('refuses what waits when it is closed, and lets what runs come to its end', async () => {
+    const pool = new Pool(1);
+    const first = gate();
+    const holder = pool.run(0, async () => {
+      await first.opened;
+      return 'done';
+    });
+    const waiter = pool.run(0, async () => 'never');
+    pool.close('stop');
+    await expect(waiter).rejects.toBe('stop');
+    await expect(pool.run(0, async () => 'late')).rejects.toBe('stop');
+    first.open();
+    await expect(holder).resolves.toBe('done');
+  });
+
+  it('frees its place when the work fails', async () => {
+    const pool = new Pool(1);
+    await expect(pool.run(0, () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
+    await expect(pool.run(0, async () => 'next')).resolves.toBe('next');
+  });
+});
+
+describe('the pools of a build', () => {
+  it('count work on disk against -j, and downloads not', async () => {
+    const pools = new Pools({ jobs: 1, network: 2, disk: 2, cpu: 2 });
+    const busy = gate();
+    const job = pools.run('disk', 0, () => busy.opened);
+    let cpuRan = false;
+    const second = pools.run('cpu', 0, async () => {
+      cpuRan = true;
+    });
+    await pools.run('network', 0, async () => undefined);
+    expect(cpuRan).toBe(false);
+    busy.open();
+    await Promise.all([job, second]);
+    expect(cpuRan).toBe(true);
+  });
+
+  it('take their limits from the manifest', () => {
+    expect(poolLimits(8, {})).toEqual({ jobs: 8, cpu: 8, network: 4, disk: 2 });
+    expect(poolLimits(8, { network: 16 }).network).toBe(16);
+  });
+
+  it('refuse a pool that nothing runs in', () => {
+    expect(() => poolLimits(1, { netwrk: 3 })).toThrow(ResError);
+  });
+});
