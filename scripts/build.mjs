@@ -39,7 +39,7 @@ export async function build(root) {
   const staging = mkdtempSync(join(dist, '.build-'));
   try {
     await (await import('./validators.mjs')).generateValidators();
-    await bundle(root, staging);
+    await bundle(root, staging).catch(explain);
     install(staging, dist);
     stamp.commit();
   } finally {
@@ -65,12 +65,18 @@ async function bundle(root, outdir) {
     // For `node --enable-source-maps`; without it they cost nothing.
     sourcemap: 'linked',
     sourcesContent: false,
-    // What is wrong is in the message of the rejection.
     logLevel: 'silent',
   });
   // What else the program reads (resources.yaml, schemas/) lies beside package.json, in a package as in a checkout.
   copyFileSync(join(root, 'scripts/boot.mjs'), join(outdir, 'cli/main.js'));
   chmodSync(join(outdir, 'cli/main.js'), 0o755);
+}
+
+/** With the lines that are wrong: the message of esbuild's own error leaves out all but the first five. */
+function explain(error) {
+  if (error.errors === undefined) throw error;
+  const lines = esbuild.formatMessagesSync(error.errors, { kind: 'error', color: false });
+  throw new Error(`the sources do not compile:\n${lines.join('').trimEnd()}`);
 }
 
 /** Chunks first: their names hold their digest, so nothing that runs is replaced; then what imports them. */
@@ -98,5 +104,8 @@ function removeOldFiles(dist) {
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  await build(dirname(dirname(fileURLToPath(import.meta.url))));
+  await build(dirname(dirname(fileURLToPath(import.meta.url)))).catch((error) => {
+    console.error(error.message);
+    process.exitCode = 1;
+  });
 }

@@ -1,5 +1,6 @@
 // Holds src/ to its layers: imports go downwards only, siblings that must not know of each other do not, and no files
-// import each other in a circle. `import type` counts too: knowing a type is knowing.
+// import each other in a circle. `import type` counts too: knowing a type is knowing. `import()` counts but for circles:
+// a table of what is loaded on demand may be read by what is in it.
 //   node scripts/layers.mjs [SRC]    one line for each offence; exit status 1 if there are any
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
@@ -24,18 +25,16 @@ const LIBRARY = 'index.ts';
 /** All offences of the tree at `src`, each as one line of text. */
 export function layerOffences(src) {
   const files = typescriptFiles(src, '');
-  const imports = new Map(files.map((file) => [file, importsOf(src, file)]));
-  const registered = new Set(
-    REGISTERED.flatMap((folder) => imports.get(`${folder}/registry.ts`) ?? []).filter(
-      (file) => rank(file) !== undefined,
-    ),
-  );
+  const imports = new Map(files.map((file) => [file, importsOf(src, file, [STATEMENT, CALL])]));
+  const loading = new Map(files.map((file) => [file, importsOf(src, file, [STATEMENT])]));
+  const registries = REGISTERED.map((folder) => `${folder}/registry.ts`).filter((file) => imports.has(file));
+  const registered = new Set(registries.flatMap((file) => importsOf(src, file, [VALUE])));
   return [
     ...files.flatMap((file) => strangers(file)),
     ...[...imports].flatMap(([from, targets]) =>
       targets.flatMap((to) => offence(from, to, { imports, registered })),
     ),
-    ...circles(imports).map((circle) => `circle: ${[...circle, circle[0]].join(' -> ')}`),
+    ...circles(loading).map((circle) => `circle: ${[...circle, circle[0]].join(' -> ')}`),
   ];
 }
 
@@ -91,14 +90,13 @@ function rank(file) {
 
 /** Statements stand at the start of a line (the formatter sees to it); `import()` may stand anywhere. */
 const STATEMENT = /^(?:import|export)\b(?:[^'"`;]*?\bfrom)?\s*['"]([^'"]+)['"]/gm;
+const VALUE = /^import\s+(?!type\b)(?:[^'"`;]*?\bfrom)?\s*['"]([^'"]+)['"]/gm;
 const CALL = /\bimport\(\s*['"]([^'"]+)['"]/g;
 
 /** The files of src that a file imports, as paths relative to src. */
-function importsOf(src, file) {
+function importsOf(src, file, patterns) {
   const text = readFileSync(join(src, file), 'utf8');
-  const specifiers = [STATEMENT, CALL].flatMap((pattern) =>
-    [...text.matchAll(pattern)].map((match) => match[1]),
-  );
+  const specifiers = patterns.flatMap((pattern) => [...text.matchAll(pattern)].map((match) => match[1]));
   const targets = specifiers
     .filter((specifier) => specifier.startsWith('.'))
     .map((specifier) => relative(src, join(src, dirname(file), specifier)).replace(/\.js$/, '.ts'))

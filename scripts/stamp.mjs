@@ -29,10 +29,12 @@ export function isCurrent(root) {
  */
 export function beginStamp(root) {
   const path = join(root, `dist/.stamp.${process.pid}`);
-  writeFileSync(path, '');
-  const { atime, mtime } = statSync(path);
-  writeFileSync(path, `${sourcesDigest(root)}\n`);
-  utimesSync(path, atime, mtime);
+  const digest = sourcesDigest(root);
+  return {
+    commit: () => renameSync(path, join(root, 'dist/.stamp')),
+    drop: () => rmSync(path, { force: true }),
+  };
+}
   return {
     commit: () => renameSync(path, join(root, 'dist/.stamp')),
     drop: () => rmSync(path, { force: true }),

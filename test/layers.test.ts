@@ -23,12 +23,16 @@ describe('the check finds', () => {
     await tree({
       'index.ts': "export { build } from './execute/build.js';\n",
       'cli/main.ts': "import { build } from '../execute/build.js';\nimport '../report/table.js';\n",
+      'cli/commands.ts': "export const commands = { help: () => import('./help.js') };\n",
+      'cli/help.ts': "import { commands } from './commands.js';\n",
       'report/table.ts': "import type { Plan } from '../plan/plan.js';\n",
       'execute/build.ts': "import {\n  type Plan,\n  plan,\n} from '../plan/plan.js';\n",
       'plan/plan.ts':
         "import { kinds } from '../kinds/registry.js';\nimport { sources } from '../sources/registry.js';\n",
-      'kinds/registry.ts': "import './merge.js';\nimport './copy.js';\n",
-      'kinds/merge.ts': "import { helper } from './helper.js';\n",
+      'kinds/registry.ts':
+        "import type { Kind } from './kind.js';\nimport './merge.js';\nimport { copy } from './copy.js';\n",
+      'kinds/kind.ts': '',
+      'kinds/merge.ts': "import type { Kind } from './kind.js';\nimport { helper } from './helper.js';\n",
       'kinds/copy.ts': "import { helper } from './helper.js';\n",
       'kinds/helper.ts': "import { digest } from '../model/digest.js';\n",
       'sources/registry.ts': "import './url.js';\n",

@@ -10,7 +10,6 @@ export interface CommandSpec {
   readonly flags: readonly FlagName[];
   /** Whether it is about a manifest, so that the params are flags of it. */
   readonly manifest: boolean;
-  readonly hidden?: boolean;
   readonly load: () => Promise<{ run(context: Context, args: readonly string[]): Promise<number> }>;
 }
 
@@ -136,14 +135,5 @@ export const commands: readonly CommandSpec[] = [
     flags: [],
     manifest: false,
     load: () => import('./commands/completion.js'),
-  },
-  {
-    name: '__complete',
-    summary: 'candidates for the last of the words, for the completion scripts',
-    args: '[WORD...]',
-    flags: [],
-    manifest: true,
-    hidden: true,
-    load: () => import('./commands/complete.js'),
   },
 ];

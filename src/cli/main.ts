@@ -1,6 +1,6 @@
 // The program `res`: the process around the command line.
 import type { Host } from './host.js';
-import { run } from './program.js';
+import { run } from './run.js';
 
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {

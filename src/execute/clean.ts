@@ -1,6 +1,6 @@
 // `res clean`: what res made is removed, and nothing else.
 import { rm, rmdir } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { closure } from '../graph/select.js';
 import { occupantOf } from '../plan/places.js';
 import type { Workspace } from '../plan/workspace.js';
@@ -8,7 +8,7 @@ import { errorCode } from '../store/files.js';
 import { acquireLock } from '../store/lock.js';
 import { prepareWorkspace } from '../store/paths.js';
 import type { CleanReport } from './api.js';
-import { removeTemporaries } from './outputs.js';
+import { ownsStore, removeTemporaries } from './outputs.js';
 
 export interface CleanOptions {
   /** The store, partial downloads and logs too; only what lies in the workspace's own `.res`. */
@@ -55,11 +55,10 @@ export async function clean(
 }
 
 async function emptyStore(workspace: Workspace): Promise<{ path: string; size: number }[]> {
-  const { root, store, partial, logs } = workspace.paths;
+  const { partial, logs } = workspace.paths;
   await rm(partial, { recursive: true, force: true });
   await rm(logs, { recursive: true, force: true });
-  // A store that other workspaces share is not this one's to empty.
-  if (relative(root, store).startsWith('..')) return [];
+  if (!ownsStore(workspace)) return [];
   const removed: { path: string; size: number }[] = [];
   for await (const { digest, type, path, size } of workspace.store.list()) {
     await workspace.store.remove(digest, type);

@@ -107,6 +107,13 @@ export async function removeTemporaries(workspace: Workspace): Promise<void> {
   await rm(workspace.paths.tmp, { recursive: true, force: true });
   await mkdir(workspace.paths.tmp, { recursive: true });
   await rm(temporaryFolder(workspace.graph.manifest.outputDir), { recursive: true, force: true });
+  // In a store that others share, theirs may be in use.
+  if (ownsStore(workspace)) await rm(join(workspace.paths.store, 'tmp'), { recursive: true, force: true });
+}
+
+/** Whether the store lies in this workspace's `.res` and is nobody else's. */
+export function ownsStore({ paths }: Workspace): boolean {
+  return !relative(paths.root, paths.store).startsWith('..');
 }
 
 async function makeFolder(folder: string): Promise<void> {

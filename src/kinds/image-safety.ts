@@ -81,17 +81,21 @@ async function checkVmdk(image: ImageFile, what: string): Promise<void> {
     const text = (await image.bytes(0, Math.min(image.size, MAX_TEXT))).toString('latin1');
     throw refers(what, 'its extents', /^\s*(?:RW|RDONLY)\s+\d+\s+\w+\s+"([^"]*)"/m.exec(text)?.[1] ?? '');
   }
+  if (magic !== 'KDMV' && magic !== 'COWD') throw notIn('vmdk', what, 'its header is another');
+  // Wherever the header says that the descriptor is, qemu-img looks for a parent's name here.
+  await checkVmdkParent(image, 512, 20 * 512, what);
   if (magic === 'COWD') return;
-  if (magic !== 'KDMV') throw notIn('vmdk', what, 'its header is another');
   // Without a capacity of its own, the embedded descriptor is read as if it stood alone.
   if (head.readBigUInt64LE(12) === 0n) throw refers(what, 'its extents', '');
   const offset = Number(head.readBigUInt64LE(28)) * 512;
   const length = Math.min(Number(head.readBigUInt64LE(36)) * 512, MAX_TEXT);
-  if (offset === 0) return;
+  if (offset > 0 && Number.isSafeInteger(offset)) await checkVmdkParent(image, offset, length, what);
+}
+
+async function checkVmdkParent(image: ImageFile, offset: number, length: number, what: string): Promise<void> {
   const text = (await image.bytes(offset, length)).toString('latin1');
-  const parent = /^\s*parentCID\s*=\s*([0-9a-f]+)/im.exec(text)?.[1];
-  const hint = /^\s*parentFileNameHint\s*=\s*"([^"]*)"/im.exec(text)?.[1];
-  if (hint !== undefined || (parent !== undefined && parent.toLowerCase() !== 'ffffffff')) throw refers(what, 'its parent', hint ?? '');
+  const name = /parentFileNameHint\s*=?\s*"?([^"\n]*)/i.exec(text)?.[1];
+  if (name !== undefined) throw refers(what, 'its parent', name);
 }
 
 /** 1: dynamic, 2: static; others (3: undo, 4: differencing) need a parent. */

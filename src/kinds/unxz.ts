@@ -5,11 +5,11 @@ import { DamagedError } from './bytes.js';
 
 /** What xz-embedded's return codes (enum xz_ret) mean for the data. */
 const MEANINGS: Readonly<Record<string, string>> = {
-  '2': 'its integrity check is of a kind that cannot be verified without the program xz',
+  '2': 'it uses an integrity check that only the program xz knows',
   '3': 'it needs too much memory',
   '4': 'it needs too much memory',
   '5': 'something else follows its end',
-  '6': 'it uses options that only the program xz knows',
+  '6': 'it uses an integrity check or a filter that only the program xz knows',
   '7': 'its data is damaged',
   '8': 'unexpected end',
 };

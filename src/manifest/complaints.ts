@@ -35,9 +35,12 @@ export function pointerPath(pointer: string): string[] {
  */
 function withoutAlternatives(errors: readonly SchemaError[]): SchemaError[] {
   const alternatives = new Map(errors.filter((e) => e.keyword === 'anyOf').map((e) => [e.instancePath, e]));
-  const telling = errors.filter((e) => !(e.keyword === 'type' && alternatives.has(e.instancePath)) && e.keyword !== 'anyOf');
+  const telling = errors.filter(
+    (e) => !(e.keyword === 'type' && alternatives.has(e.instancePath)) && e.keyword !== 'anyOf',
+  );
   const rest = [...alternatives.values()].filter(
-    ({ instancePath: at }) => !telling.some((e) => e.instancePath === at || e.instancePath.startsWith(`${at}/`)),
+    ({ instancePath: at }) =>
+      !telling.some((e) => e.instancePath === at || e.instancePath.startsWith(`${at}/`)),
   );
   const named = telling.map((e) => {
     const title = e.parentSchema?.title ?? alternatives.get(e.instancePath)?.parentSchema?.title;
@@ -52,11 +55,16 @@ function complaint(error: SchemaError, { tree, place, subject }: Checked): Diagn
   const at = placeAt(tree, place, path);
   const title = error.parentSchema?.title ?? 'something else';
   const last = path.at(-1);
-  const owner = last === undefined ? subject : /^\d+$/.test(last) ? (title.split(':')[0] ?? title) : `\`${last}\``;
+  const owner =
+    last === undefined ? subject : /^\d+$/.test(last) ? (title.split(':')[0] ?? title) : `\`${last}\``;
 
   if (error.propertyName !== undefined) {
     const key = placeAt(tree, place, [...path, error.propertyName]);
-    return build(`expected ${title}, found \`${shorten(error.propertyName)}\``, locateKey(tree, key), error.parentSchema?.description);
+    return build(
+      `expected ${title}, found \`${shorten(error.propertyName)}\``,
+      locateKey(tree, key),
+      error.parentSchema?.description,
+    );
   }
   switch (error.keyword) {
     case 'additionalProperties': {
@@ -69,7 +77,11 @@ function complaint(error: SchemaError, { tree, place, subject }: Checked): Diagn
     }
     case 'required': {
       const key = String(error.params.missingProperty);
-      return build(`${owner} needs \`${key}\``, locateKey(tree, at), descriptionOf(error.parentSchema?.properties?.[key], key));
+      return build(
+        `${owner} needs \`${key}\``,
+        locateKey(tree, at),
+        descriptionOf(error.parentSchema?.properties?.[key], key),
+      );
     }
     case 'false schema':
       return build(`${subject} cannot have \`${last ?? ''}\``, locateKey(tree, at));
@@ -79,11 +91,23 @@ function complaint(error: SchemaError, { tree, place, subject }: Checked): Diagn
       return build(`expected ${title}, found ${describe(error.data)}`, locateValue(tree, at), hint);
     }
     case 'const':
-      return build(`expected ${title}, found ${describe(error.data)}`, locateValue(tree, at), error.parentSchema?.description);
+      return build(
+        `expected ${title}, found ${describe(error.data)}`,
+        locateValue(tree, at),
+        error.parentSchema?.description,
+      );
     case 'pattern':
-      return build(`expected ${title}, found ${describe(error.data)}`, locateValue(tree, at), error.parentSchema?.description);
+      return build(
+        `expected ${title}, found ${describe(error.data)}`,
+        locateValue(tree, at),
+        error.parentSchema?.description,
+      );
     case 'type':
-      return build(`expected ${title}, found ${describe(error.data)}`, locateValue(tree, at), typeHint(error));
+      return build(
+        `expected ${title}, found ${describe(error.data)}`,
+        locateValue(tree, at),
+        typeHint(error),
+      );
     default:
       return build(`expected ${title}, found ${describe(error.data)}`, locateValue(tree, at));
   }
@@ -91,7 +115,8 @@ function complaint(error: SchemaError, { tree, place, subject }: Checked): Diagn
 
 function typeHint({ params, data }: SchemaError): string | undefined {
   const expected = [params.type].flat();
-  if (expected.includes('string') && (typeof data === 'number' || typeof data === 'boolean')) return 'put it in quotes';
+  if (expected.includes('string') && (typeof data === 'number' || typeof data === 'boolean'))
+    return 'put it in quotes';
   if (expected.includes('array') && typeof data === 'string') return `write it as a list: [${shorten(data)}]`;
   return undefined;
 }

@@ -25,7 +25,11 @@ export function manifestError(
   hint?: string,
 ): ResError {
   const count = diagnostics.length === 1 ? '1 error' : `${diagnostics.length} errors`;
-  return new ResError(code, `${shown} has ${count}`, hint === undefined ? { diagnostics } : { diagnostics, hint });
+  return new ResError(
+    code,
+    `${shown} has ${count}`,
+    hint === undefined ? { diagnostics } : { diagnostics, hint },
+  );
 }
 
 /** In the order of the files given, then of their lines; each complaint once. */
@@ -61,7 +65,10 @@ function excerpt({ text, column, length }: Location): string[] {
   }
   // A tab stays a tab, so that it takes the same room in both lines.
   const indent = [...before].map((char) => (char === '\t' ? '\t' : ' '.repeat(columns(char)))).join('');
-  const width = Math.max(1, [...marked].reduce((sum, char) => sum + columns(char), 0));
+  const width = Math.max(
+    1,
+    [...marked].reduce((sum, char) => sum + columns(char), 0),
+  );
   return [`  ${clean(before + marked + after)}`, `  ${indent}^${'~'.repeat(width - 1)}`];
 }
 
@@ -78,7 +85,7 @@ function clean(text: string): string {
   return text.replace(CONTROL, '\u00b7');
 }
 
-const ZERO_WIDTH = /^[\p{Mn}\p{Me}\u200b-\u200d\ufe00-\ufe0f]$/u;
+const ZERO_WIDTH = /^[\p{Mn}\p{Me}\p{Cf}]$/u;
 const WIDE =
   /^[\u1100-\u115f\u2e80-\u303e\u3041-\u33ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]$/u;
 

@@ -45,19 +45,28 @@ export function readManifestFiles(file: string, cwd: string): ManifestFiles {
       const path = resolve(dirname(tree.source.file), include.file);
       if (include.file.includes('${')) {
         incomplete = true;
-        problems.push({ message: 'the name of an included file is not interpolated', location: include.locate() });
+        problems.push({
+          message: 'the name of an included file is not interpolated',
+          location: include.locate(),
+        });
         continue;
       }
       const real = realPath(path);
       if (chain.includes(real)) {
         const names = [...chain.slice(chain.indexOf(real)), real].map((each) => shownNames.get(each) ?? each);
-        problems.push({ message: `files include each other: ${names.join(' -> ')}`, location: include.locate() });
+        problems.push({
+          message: `files include each other: ${names.join(' -> ')}`,
+          location: include.locate(),
+        });
         continue;
       }
       if (seen.has(real)) continue;
       seen.add(real);
       if (chain.length >= MAX_INCLUDE_DEPTH) {
-        problems.push({ message: `includes are nested more than ${MAX_INCLUDE_DEPTH} deep`, location: include.locate() });
+        problems.push({
+          message: `includes are nested more than ${MAX_INCLUDE_DEPTH} deep`,
+          location: include.locate(),
+        });
         continue;
       }
       const included = read(path, include);

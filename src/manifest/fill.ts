@@ -30,7 +30,9 @@ export function fillValue(
 
   const visitText = (text: string): string => {
     if (!hasHoles(text)) return text;
-    const pointer = path.map((step) => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
+    const pointer = path
+      .map((step) => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`)
+      .join('');
     const result = interpolate(text, scope, ({ message, fragment, hint }) => {
       const location = locateFragment(tree, placeAt(tree, place, path), fragment);
       complain(hint === undefined ? { message, location } : { message, location, hint });
@@ -84,7 +86,11 @@ export function fillValue(
  * Interpolation gives text, also where a number or true or false is asked for. The value with such texts read as what
  * the schema says; undefined when there is none among the errors.
  */
-export function readAsTyped(value: Json, errors: readonly SchemaError[], filled: ReadonlySet<string>): Json | undefined {
+export function readAsTyped(
+  value: Json,
+  errors: readonly SchemaError[],
+  filled: ReadonlySet<string>,
+): Json | undefined {
   let result: Json | undefined;
   for (const { keyword, params, data, instancePath } of errors) {
     if (keyword !== 'type' || typeof data !== 'string' || !filled.has(instancePath)) continue;
@@ -103,6 +109,9 @@ function typedText(text: string, type: unknown): number | boolean | undefined {
 function replaceAt(value: Json, path: readonly string[], replacement: Json): Json {
   const [step, ...rest] = path;
   if (step === undefined) return replacement;
-  if (isJsonArray(value)) return value.map((child, i) => (i === Number(step) ? replaceAt(child, rest, replacement) : child));
-  return isJsonObject(value) ? { ...value, [step]: replaceAt(value[step] ?? null, rest, replacement) } : value;
+  if (isJsonArray(value))
+    return value.map((child, i) => (i === Number(step) ? replaceAt(child, rest, replacement) : child));
+  return isJsonObject(value)
+    ? { ...value, [step]: replaceAt(value[step] ?? null, rest, replacement) }
+    : value;
 }

@@ -31,7 +31,12 @@ export interface TemplateProblem {
 type Part =
   | { readonly is: 'text'; readonly text: string }
   | { readonly is: 'name'; readonly name: string; readonly fragment: string }
-  | { readonly is: 'env'; readonly name: string; readonly fallback: readonly Part[] | undefined; readonly fragment: string };
+  | {
+      readonly is: 'env';
+      readonly name: string;
+      readonly fallback: readonly Part[] | undefined;
+      readonly fragment: string;
+    };
 
 export function hasHoles(text: string): boolean {
   return text.includes('${');
@@ -56,7 +61,11 @@ export function interpolate(
 }
 
 /** Complains about what is wrong whatever the values are: the form, and names that do not exist. */
-export function checkTemplate(text: string, scope: Scope, complain: (problem: TemplateProblem) => void): void {
+export function checkTemplate(
+  text: string,
+  scope: Scope,
+  complain: (problem: TemplateProblem) => void,
+): void {
   if (!hasHoles(text)) return;
   const parsed = parseTemplate(text);
   if ('problem' in parsed) complain(parsed.problem);
@@ -119,13 +128,16 @@ function unknownName(name: string, fragment: string, scope: Scope): TemplateProb
   const message = `nothing is called \`${name}\``;
   const hint =
     scope.env[name] === undefined
-      ? (suggest(name, scope.names(), 'known names') ?? 'a name is that of a param or var; `$${` stands for a plain `${`')
+      ? (suggest(name, scope.names(), 'known names') ??
+        'a name is that of a param or var; `$${` stands for a plain `${`')
       : `did you mean the environment variable, \${env.${name}}?`;
   return { message, fragment, hint };
 }
 
 /** Parses the whole text, in one pass from left to right. */
-function parseTemplate(text: string): { readonly parts: readonly Part[] } | { readonly problem: TemplateProblem } {
+function parseTemplate(
+  text: string,
+): { readonly parts: readonly Part[] } | { readonly problem: TemplateProblem } {
   let at = 0;
   let problem: TemplateProblem | undefined;
 
@@ -183,8 +195,8 @@ function parseTemplate(text: string): { readonly parts: readonly Part[] } | { re
     }
     at += 1;
     if (!name.startsWith('env.')) {
-      if (name === '') problem = { message: 'there is no name in `${}`', fragment, hint: LITERAL };
-      if (fallback) problem = { message: 'only `${env.NAME}` may have a default', fragment };
+      if (name === '') problem = { message: 'there is no name between the braces', fragment, hint: LITERAL };
+      if (fallback) problem = { message: 'only a variable of the environment (env.NAME) may have a default', fragment };
       return { is: 'name', name, fragment };
     }
     const variable = name.slice('env.'.length);
@@ -201,7 +213,8 @@ function parseTemplate(text: string): { readonly parts: readonly Part[] } | { re
 const LITERAL = '`$${` stands for a plain `${`';
 
 function holeProblem(text: string, start: number, at: number, nesting: number): TemplateProblem {
-  if (nesting >= MAX_NESTING) return { message: 'defaults are nested too deep', fragment: text.slice(start, at) };
+  if (nesting >= MAX_NESTING)
+    return { message: 'defaults are nested too deep', fragment: text.slice(start, at) };
   if (at >= text.length) {
     return { message: 'expected `}` to close `${`', fragment: text.slice(start), hint: LITERAL };
   }

@@ -59,25 +59,28 @@ export function loadManifest({ file, cwd, set, env }: ManifestRequest): LoadedMa
   const given = { set, env };
   const definitions = new Map<string, Definition>();
   for (const [name, param] of params) {
-    definitions.set(name, paramDefinition(param, given, complain, (problem) => usage.push(problem)));
+    definitions.set(
+      name,
+      paramDefinition(param, given, complain, (problem) => usage.push(problem)),
+    );
   }
   for (const [name, declared] of vars) definitions.set(name, varDefinition(declared, params, complain));
   definitions.set('output-dir', outputDirDefinition(root, dir, complain));
   const scope = createScope(env, definitions);
 
   // All are worked out, so that a fault in one that nothing uses is found too.
-  const valueOf = (name: string) => {
+  const value = (name: string) => {
     const found = scope.lookup(name);
     return found.is === 'value' ? found.value : undefined;
   };
   for (const name of definitions.keys()) scope.lookup(name);
   checkSetNames(set, params, vars, (problem) => usage.push(problem));
-  const paramValues = Object.fromEntries([...params.keys()].map((name) => [name, valueOf(name) ?? '']));
+  const paramValues = Object.fromEntries([...params.keys()].map((name) => [name, value(name) ?? '']));
 
   for (const tree of trees) if (tree !== root) checkTop(tree, onlyTaken(tree.value), complain, new Set());
   const top = root.broken ? {} : readTop(root, scope, complain);
   const { nodes, names } = readNodes(trees, { scope, params, complain });
-  const outputDir = valueOf('output-dir');
+  const outputDir = value('output-dir');
   const kept = [...all.map((tree) => tree.source.file), lockPath(resolve(file))];
   checkOutputs(nodes, { dir, outputDir, kept }, complain);
 
@@ -102,7 +105,11 @@ function locateTop(root: YamlTree, path: readonly (string | number)[]): Location
   return locateValue(root, placeAt(root, root.root, path));
 }
 
-function outputDirDefinition(root: YamlTree, dir: string, complain: (problem: Diagnostic) => void): Definition {
+function outputDirDefinition(
+  root: YamlTree,
+  dir: string,
+  complain: (problem: Diagnostic) => void,
+): Definition {
   const place = placeAt(root, root.root, ['output-dir']);
   return {
     complain: (message) => complain({ message, location: locateValue(root, place) }),
@@ -131,7 +138,9 @@ function readTop(
   const rest = Object.fromEntries(Object.entries(value).filter(([key]) => !NOT_FILLED.has(key)));
   const { value: filledRest, filled, failed } = fillValue(rest, scope, root, root.root, complain);
   const whole = { ...value, ...(isJsonObject(filledRest) ? filledRest : {}) };
-  const typed = validateManifest(whole) ? undefined : readAsTyped(whole, validateManifest.errors ?? [], filled);
+  const typed = validateManifest(whole)
+    ? undefined
+    : readAsTyped(whole, validateManifest.errors ?? [], filled);
   const top = isJsonObject(typed) ? typed : whole;
   checkTop(root, top, complain, failed);
   return top;
@@ -156,7 +165,9 @@ function checkTop(
     return;
   }
   // A key with nothing after it is a section without entries.
-  const present = Object.fromEntries(Object.entries(value).filter(([key, each]) => each !== null || key === 'res'));
+  const present = Object.fromEntries(
+    Object.entries(value).filter(([key, each]) => each !== null || key === 'res'),
+  );
   if (validateManifest(present)) return;
   const skip = (pointer: string) => failed.has(pointer);
   const checked = { tree, place: tree.root, subject: 'a manifest', skip };
@@ -176,12 +187,16 @@ function readExports(root: YamlTree, value: Json | undefined): Record<string, st
 
 function readPools(value: Json | undefined): Record<string, number> {
   if (!isJsonObject(value)) return {};
-  return Object.fromEntries(Object.entries(value).flatMap(([name, n]) => (typeof n === 'number' ? [[name, n]] : [])));
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([name, n]) => (typeof n === 'number' ? [[name, n]] : [])),
+  );
 }
 
 function readMirrors(value: Json | undefined): Mirror[] {
   if (!isJsonArray(value)) return [];
   return value.flatMap((mirror) =>
-    isJsonObject(mirror) && typeof mirror.from === 'string' ? [{ from: mirror.from, to: texts(mirror.to) }] : [],
+    isJsonObject(mirror) && typeof mirror.from === 'string'
+      ? [{ from: mirror.from, to: texts(mirror.to) }]
+      : [],
   );
 }

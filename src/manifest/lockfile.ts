@@ -44,7 +44,9 @@ export async function writeLock(file: string, lock: Lock): Promise<void> {
   } catch (error) {
     const code = systemCode(error);
     if (code === undefined) throw error;
-    throw new ResError('io', `cannot write ${file}: ${error instanceof Error ? error.message : code}`, { cause: error });
+    throw new ResError('io', `cannot write ${file}: ${error instanceof Error ? error.message : code}`, {
+      cause: error,
+    });
   }
 }
 
@@ -157,7 +159,9 @@ function readYaml(source: SourceText): Lock {
     throw invalid(source, complaints(validateLock.errors ?? [], checked));
   }
   const sources = isJsonObject(tree.value.sources) ? tree.value.sources : {};
-  return { sources: Object.fromEntries(Object.entries(sources).map(([name, entry]) => [name, readEntry(entry)])) };
+  return {
+    sources: Object.fromEntries(Object.entries(sources).map(([name, entry]) => [name, readEntry(entry)])),
+  };
 }
 
 const DAMAGED_HINT =

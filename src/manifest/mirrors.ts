@@ -15,10 +15,14 @@ export function parseMirrors(text: string): readonly Mirror[] {
     .filter((rule) => rule !== '')
     .map((rule) => {
       const [from = '', ...rest] = rule.split('=').map((side) => side.trim());
-      const to = rest.join('=').split(',').map((url) => url.trim());
+      const to = rest
+        .join('=')
+        .split(',')
+        .map((url) => url.trim());
       for (const url of [from, ...to]) {
         if (URL_PREFIX.test(url)) continue;
-        const wrong = rest.length === 0 ? `\`${rule}\` has no \`=\`` : `\`${url}\` is not an http, https or file URL`;
+        const wrong =
+          rest.length === 0 ? `\`${rule}\` has no \`=\`` : `\`${url}\` is not an http, https or file URL`;
         throw new ResError('config-invalid', `RES_MIRRORS: ${wrong}`, {
           hint: 'write FROM=TO, or FROM=TO,TO;FROM=TO for several: RES_MIRRORS=https://github.com=https://mirror.example/github',
         });

@@ -9,7 +9,7 @@ import { nearest, oneOf, suggest } from './nearest.js';
 import { normaliseOutput } from './outputs.js';
 import { clash, type Declared, type DeclaredParam } from './params.js';
 import { type KindSchema, kindSchemas } from './validate.generated.js';
-import { locateKey, locateValue, type Place, placeAt, sectionEntries, textOf, type YamlTree } from './yaml.js';
+import { locateKey, locateValue, placeAt, sectionEntries, textOf, type YamlTree } from './yaml.js';
 
 const KINDS: ReadonlyMap<string, KindSchema & { readonly ownFields: ReadonlySet<string> }> = new Map(
   Object.entries(kindSchemas).map(([name, schema]) => [name, { ...schema, ownFields: new Set(schema.own) }]),
@@ -62,7 +62,10 @@ export function readNodes(trees: readonly YamlTree[], context: Context): Declare
 function readNode(written: Written, raw: Json, context: Context): NodeDeclaration | undefined {
   const { tree, place } = written;
   if (!isJsonObject(raw)) {
-    const message = raw === null ? `the node \`${written.name}\` is empty` : 'expected a node: a map that says where it comes from';
+    const message =
+      raw === null
+        ? `the node \`${written.name}\` is empty`
+        : 'expected a node: a map that says where it comes from';
     context.complain({ message, location: locateValue(tree, place), hint: kindsHint(written.section) });
     return undefined;
   }
@@ -76,15 +79,25 @@ function readNode(written: Written, raw: Json, context: Context): NodeDeclaratio
 }
 
 /** The kind key of a node; undefined after complaining when it has none or several. */
-function findKind({ name, section, tree, place }: Written, raw: JsonObject, { complain }: Context): string | undefined {
+function findKind(
+  { name, section, tree, place }: Written,
+  raw: JsonObject,
+  { complain }: Context,
+): string | undefined {
   const keys = Object.keys(raw);
   const kinds = keys.filter((key) => KINDS.has(key) || UNSUPPORTED.has(key));
   const [kind, second] = kinds;
   const at = (key: string) => locateKey(tree, placeAt(tree, place, [key]));
   if (kind === undefined) {
-    const misspelt = keys.map((key) => [key, nearest(key, KINDS.keys())] as const).find(([, meant]) => meant !== undefined);
+    const misspelt = keys
+      .map((key) => [key, nearest(key, KINDS.keys())] as const)
+      .find(([, meant]) => meant !== undefined);
     if (misspelt) {
-      complain({ message: `unknown key \`${misspelt[0]}\``, location: at(misspelt[0]), hint: `did you mean \`${misspelt[1]}\`?` });
+      complain({
+        message: `unknown key \`${misspelt[0]}\``,
+        location: at(misspelt[0]),
+        hint: `did you mean \`${misspelt[1]}\`?`,
+      });
     } else {
       const message = `the node \`${name}\` does not say ${section === 'artifact' ? 'where it comes from' : 'what it is made of'}`;
       complain({ message, location: locateKey(tree, place), hint: kindsHint(section) });
@@ -97,12 +110,20 @@ function findKind({ name, section, tree, place }: Written, raw: JsonObject, { co
     return undefined;
   }
   if (UNSUPPORTED.has(kind)) {
-    complain({ message: `the kind \`${kind}\` is not supported by this version of res`, location: at(kind), hint: kindsHint(section) });
+    complain({
+      message: `the kind \`${kind}\` is not supported by this version of res`,
+      location: at(kind),
+      hint: kindsHint(section),
+    });
     return undefined;
   }
   const proper = KINDS.get(kind)?.section;
   if (proper !== undefined && proper !== section) {
-    complain({ message: `\`${kind}\` is a kind of ${proper}`, location: at(kind), hint: `move \`${name}\` to \`${proper}s\`` });
+    complain({
+      message: `\`${kind}\` is a kind of ${proper}`,
+      location: at(kind),
+      hint: `move \`${name}\` to \`${proper}s\``,
+    });
   }
   return kind;
 }
@@ -130,8 +151,11 @@ function check(
   const fields = isJsonObject(node) ? node : {};
   if (errors.length === 0 && failed.size === 0) return fields;
   const subject = `\`${kind}\``;
-  for (const problem of complaints(errors, { tree, place, subject, skip: (pointer) => failed.has(pointer) })) complain(problem);
-  const wrong = new Set([...failed, ...errors.map((error) => error.instancePath)].map((at) => pointerPath(at)[0]));
+  for (const problem of complaints(errors, { tree, place, subject, skip: (pointer) => failed.has(pointer) }))
+    complain(problem);
+  const wrong = new Set(
+    [...failed, ...errors.map((error) => error.instancePath)].map((at) => pointerPath(at)[0]),
+  );
   return Object.fromEntries(Object.entries(fields).filter(([field]) => !wrong.has(field)));
 }
 
@@ -156,7 +180,8 @@ function declare(
     recipe,
     executable: fields.executable === true,
     variants: fields.variants === undefined ? NO_VARIANTS : readVariants(written, fields.variants, context),
-    locate: (path) => (path.length === 0 ? locateKey(tree, place) : locateValue(tree, placeAt(tree, place, path))),
+    locate: (path) =>
+      path.length === 0 ? locateKey(tree, place) : locateValue(tree, placeAt(tree, place, path)),
     ...(typeof fields.description === 'string' ? { description: fields.description } : {}),
     ...(output === undefined ? {} : { output }),
     ...(verify === undefined ? {} : { verify }),
@@ -165,7 +190,11 @@ function declare(
 
 const NO_VARIANTS: readonly Variant[] = [];
 
-function readOutput({ tree, place }: Written, output: Json | undefined, { complain }: Context): string | undefined {
+function readOutput(
+  { tree, place }: Written,
+  output: Json | undefined,
+  { complain }: Context,
+): string | undefined {
   if (typeof output !== 'string') return undefined;
   const normal = normaliseOutput(output);
   if ('path' in normal) return normal.path;
@@ -197,7 +226,12 @@ function readVariants(written: Written, variants: Json, context: Context): reado
 
 const VARIANT_STATES = ['stable', 'experimental', 'deprecated'] as const;
 
-function readWhen(written: Written, when: Json | undefined, row: number, { params, complain }: Context): Record<string, string> {
+function readWhen(
+  written: Written,
+  when: Json | undefined,
+  row: number,
+  { params, complain }: Context,
+): Record<string, string> {
   const result: Record<string, string> = {};
   if (!isJsonObject(when)) return result;
   const { tree, place } = written;
@@ -213,7 +247,11 @@ function readWhen(written: Written, when: Json | undefined, row: number, { param
       complain(hint === undefined ? problem : { ...problem, hint });
     } else if (allowed && !allowed.includes(text)) {
       const hint = suggest(text, allowed) ?? `it can be ${oneOf(allowed)}`;
-      complain({ message: `\`${text}\` is not one of the values of \`${name}\``, location: locateValue(tree, at), hint });
+      complain({
+        message: `\`${text}\` is not one of the values of \`${name}\``,
+        location: locateValue(tree, at),
+        hint,
+      });
     }
     result[name] = text;
   }

@@ -35,7 +35,10 @@ export function checkOutputs(
   for (const [path, node] of owners) {
     for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) {
       const above = owners.get(path.slice(0, end));
-      if (above) complain(conflict(node, above, `\`${path}\` lies in \`${above.output}\`, the output of \`${above.name}\``));
+      if (above)
+        complain(
+          conflict(node, above, `\`${path}\` lies in \`${above.output}\`, the output of \`${above.name}\``),
+        );
     }
   }
   if (place.outputDir === undefined) return;

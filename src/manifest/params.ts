@@ -103,7 +103,8 @@ export function collectParams(
       const first = params.get(name);
       const reserved = reservedMessage(name);
       if (first) complain(clash('param', name, { tree, place }, first));
-      else if (reserved) complain({ message: reserved, location: locateKey(tree, place), hint: 'choose another name' });
+      else if (reserved)
+        complain({ message: reserved, location: locateKey(tree, place), hint: 'choose another name' });
       else {
         const param = { tree, place, declaration: declarationOf(name, tree, place) };
         params.set(name, param);

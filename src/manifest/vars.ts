@@ -30,7 +30,11 @@ export function collectVars(
       const first = vars.get(name);
       const param = params.get(name);
       if (first) complain(clash('var', name, { tree, place }, first));
-      else if (param) complain({ ...clash('var', name, { tree, place }, param), message: `\`${name}\` is a param already` });
+      else if (param)
+        complain({
+          ...clash('var', name, { tree, place }, param),
+          message: `\`${name}\` is a param already`,
+        });
       else if (isPlaceholder(name)) {
         const message = `\`${name}\` cannot be a var: \${${name}} has a meaning of its own`;
         complain({ message, location: locateKey(tree, place), hint: 'choose another name' });
@@ -80,14 +84,17 @@ function computeSelect(
   const chosen = value.is === 'value' ? cases.get(value.value) : undefined;
   for (const at of cases.values()) {
     const text = textOf(tree, at);
-    if (at !== chosen && text !== undefined) checkTemplate(text, scope, templateComplaint(tree, at, complain));
+    if (at !== chosen && text !== undefined)
+      checkTemplate(text, scope, templateComplaint(tree, at, complain));
   }
   if (value.is === 'unknown') {
     const hint = suggest(by, scope.names(), 'known names');
     complain(withHint({ message: `nothing is called \`${by}\``, location: locateValue(tree, select) }, hint));
   } else if (value.is === 'value' && chosen === undefined) {
     const message = `there is no case for \`${value.value}\`, the value of \`${by}\``;
-    complain(withHint({ message, location: locateKey(tree, place) }, suggest(value.value, cases.keys(), 'cases')));
+    complain(
+      withHint({ message, location: locateKey(tree, place) }, suggest(value.value, cases.keys(), 'cases')),
+    );
   }
   const text = chosen && textOf(tree, chosen);
   if (chosen === undefined || text === undefined) return undefined;
@@ -95,7 +102,11 @@ function computeSelect(
 }
 
 /** Complains about a template at the part of the text that is wrong. */
-export function templateComplaint(tree: YamlTree, place: Place, complain: Complain): (problem: TemplateProblem) => void {
+export function templateComplaint(
+  tree: YamlTree,
+  place: Place,
+  complain: Complain,
+): (problem: TemplateProblem) => void {
   return ({ message, fragment, hint }) =>
     complain(withHint({ message, location: locateFragment(tree, place, fragment) }, hint));
 }

@@ -10,8 +10,8 @@ import {
   isSeq,
   Lexer,
   type Node,
-  Parser,
   type ParsedNode,
+  Parser,
   type YAMLParseError,
 } from 'yaml';
 import type { Diagnostic, Location } from '../model/diagnostic.js';
@@ -141,7 +141,12 @@ function compose(source: SourceText): { document: Document.Parsed } | { problems
   }
   for (const token of parser.end()) tokens.push(token);
   // `uniqueKeys` compares every key with every other; convert() does it in one pass.
-  const composer = new Composer({ version: '1.2', uniqueKeys: false, resolveKnownTags: false, prettyErrors: false });
+  const composer = new Composer({
+    version: '1.2',
+    uniqueKeys: false,
+    resolveKnownTags: false,
+    prettyErrors: false,
+  });
   const [document, second] = composer.compose(tokens, true, text.length);
   if (!document) return { problems: [] };
   const faults = [...document.errors, ...document.warnings].sort((a, b) => a.pos[0] - b.pos[0]);
@@ -173,23 +178,37 @@ function syntaxProblems(source: SourceText, faults: readonly SyntaxFault[]): Dia
   return [...byLine.values()];
 }
 
-function syntaxMessage({ code, message }: SyntaxFault, location: Location): { message: string; hint?: string } {
+function syntaxMessage(
+  { code, message }: SyntaxFault,
+  location: Location,
+): { message: string; hint?: string } {
   switch (code) {
     case 'TAB_AS_INDENT':
       return { message: 'a tab is used to indent', hint: 'indent with spaces' };
     case 'BAD_INDENT':
-      return { message: 'the indentation is wrong', hint: 'entries of one map or list start in the same column' };
+      return {
+        message: 'the indentation is wrong',
+        hint: 'entries of one map or list start in the same column',
+      };
     case 'MULTILINE_IMPLICIT_KEY':
-      return { message: 'a key goes over several lines', hint: 'is a `:` missing after a key, or a closing quote?' };
+      return {
+        message: 'a key goes over several lines',
+        hint: 'is a `:` missing after a key, or a closing quote?',
+      };
     case 'BLOCK_AS_IMPLICIT_KEY':
       return {
         message: 'there is a map or list where plain text is expected',
-        hint: location.text.trimStart().includes(': ') ? 'text that has `: ` in it must be quoted' : 'is the line indented right?',
+        hint: location.text.trimStart().includes(': ')
+          ? 'text that has `: ` in it must be quoted'
+          : 'is the line indented right?',
       };
     case 'BAD_SCALAR_START':
       return { message: `${plainSentence(message)}`, hint: 'put the text in quotes' };
     case 'TAG_RESOLVE_FAILED':
-      return { message: `${plainSentence(message)}`, hint: 'a manifest has no use for tags (`!…`); quote the text if it is text' };
+      return {
+        message: `${plainSentence(message)}`,
+        hint: 'a manifest has no use for tags (`!…`); quote the text if it is text',
+      };
     case 'MISSING_CHAR':
       if (message.includes('Implicit map keys need')) {
         return { message: 'expected `:` after a key', hint: 'an entry of a map is `key: value`' };
@@ -259,7 +278,11 @@ function convert(source: SourceText, contents: ParsedNode | null): Converted {
     aliased += target.count;
     if (aliased <= MAX_ALIASED) return target.value;
     if (before <= MAX_ALIASED) {
-      complain(alias, `aliases stand for more than ${MAX_ALIASED} values here`, 'write the values out, or use fewer aliases');
+      complain(
+        alias,
+        `aliases stand for more than ${MAX_ALIASED} values here`,
+        'write the values out, or use fewer aliases',
+      );
     }
     return null;
   };

@@ -33,9 +33,9 @@ export function errorText(error: ErrorReport, page: Page, node?: string): string
       lines.push('  last lines of its output:', ...command.tail.map((line) => `  | ${oneLine(line)}`));
     }
   }
-  for (const { message, location } of diagnostics) {
-    if (location) lines.push(`  at ${location.file}:${location.line}:${location.column}: ${message}`);
-    else lines.push(`  ${message}`);
+  for (const { message, location, hint } of diagnostics) {
+    const where = location ? `at ${location.file}:${location.line}:${location.column}: ` : '';
+    lines.push(`  ${where}${message}${hint === undefined ? '' : `; ${hint}`}`);
   }
   if (error.log !== null) lines.push(`  log: ${page.path(error.log)}`);
   if (error.hint !== null) lines.push(`  hint: ${error.hint}`);

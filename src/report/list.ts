@@ -1,4 +1,5 @@
 // What `res list` says: the nodes, and the support table of their variants.
+import { variantOf } from '../graph/variants.js';
 import type { Graph } from '../model/graph.js';
 import type { Node, NodeSection, Variant } from '../model/node.js';
 import type { Page } from './paint.js';
@@ -55,7 +56,7 @@ export function listJson(graph: Graph, names: readonly string[]): ListJson {
         label: variant.label ?? null,
         state: variant.state ?? null,
         works_with: variant.worksWith ?? [],
-        current: isCurrent(variant, graph),
+        current: variantOf(node, manifest.paramValues) === variant,
       })),
     })),
   };
@@ -93,7 +94,7 @@ function variantTable(
 ): string[] {
   const params = [...new Set(variants.flatMap(({ variant }) => Object.keys(variant.when)))];
   const rows = variants.map(({ node, variant }) => [
-    isCurrent(variant, graph) ? '*' : ' ',
+    variantOf(node, graph.manifest.paramValues) === variant ? '*' : ' ',
     node.name,
     ...params.map((param) => variant.when[param] ?? ''),
     variant.label ?? '',
@@ -114,8 +115,4 @@ function variantTable(
 
 function nodesOf(graph: Graph, names: readonly string[]): Node[] {
   return names.flatMap((name) => graph.nodes.get(name) ?? []);
-}
-
-function isCurrent(variant: Variant, graph: Graph): boolean {
-  return Object.entries(variant.when).every(([param, value]) => graph.manifest.paramValues[param] === value);
 }

@@ -134,20 +134,16 @@ function costOf({ steps }: Plan): Cost {
 function costText(plan: Plan): string {
   const { downloadBytes, downloadUnknown, expectedMs, timeUnknown } = costOf(plan);
   const download =
-    downloadUnknown === 0
-      ? `${formatBytes(downloadBytes)} to download`
-      : downloadBytes === 0
+    downloadUnknown > 0
+      ? downloadBytes === 0
         ? 'size of the download not known yet'
-        : `more than ${formatBytes(downloadBytes)} to download`;
-  const time =
-    timeUnknown > 0
-      ? expectedMs === 0
-        ? 'time not known'
-        : `more than ${formatDuration(expectedMs)}`
-      : expectedMs > 0
-        ? `about ${formatDuration(expectedMs)} beside the download`
-        : undefined;
-  return time === undefined ? download : `${download}; ${time}`;
+        : `more than ${formatBytes(downloadBytes)} to download`
+      : downloadBytes > 0
+        ? `${formatBytes(downloadBytes)} to download`
+        : 'nothing to download';
+  const beside = downloadBytes > 0 || downloadUnknown > 0 ? ' beside the download' : '';
+  if (timeUnknown > 0) return `${download}; ${expectedMs > 0 ? `more than ${formatDuration(expectedMs)}${beside}` : 'time not known'}`;
+  return expectedMs > 0 ? `${download}; about ${formatDuration(expectedMs)}${beside}` : download;
 }
 
 function stepSize({ work, downloadBytes, writeBytes }: Step): string {

@@ -1,7 +1,6 @@
 // Which parts of a file hold data, so that hashing does not read holes. Node has no SEEK_HOLE; qemu-img is there anyway.
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { execa } from 'execa';
 
 /** A range of bytes. Lists of them are sorted and do not overlap. */
 export interface Extent {
@@ -21,6 +20,8 @@ export async function dataExtents(
   const { blocks, size } = await stat(path);
   // Of Linux and macOS alike, st_blocks counts 512 bytes.
   if (blocks * 512 >= size) return undefined;
+  // Loaded when needed: most runs hash nothing and shall start at once.
+  const { execa } = await import('execa');
   // -U: a QEMU that runs on the image holds a lock. An absolute path is never taken for a protocol (`nbd:`, `json:`).
   const { exitCode, stdout } = await execa(
     o.qemuImg,

@@ -3,15 +3,15 @@ import { build } from '../../execute/build.js';
 import { resultText } from '../../report/build.js';
 import type { Context } from '../context.js';
 import { openContextWorkspace, select } from '../load.js';
-import { createBuildFace } from '../faces/for-build.js';
-import { checkVariants } from '../variants.js';
+import { createBuildFace } from '../faces/create.js';
+import { variantWarnings } from '../variants.js';
 
 export async function run(context: Context, names: readonly string[]): Promise<number> {
   const { flags, out } = context;
   if (flags.dryRun) return (await import('./plan.js')).run(context, names);
   const workspace = await openContextWorkspace(context);
   const requested = select(workspace.graph, names);
-  const warnings = checkVariants(workspace.graph, requested, flags.for);
+  const warnings = variantWarnings(workspace.graph, requested, flags.for);
   const face = await createBuildFace(context, workspace.graph);
   let result: Awaited<ReturnType<typeof build>>;
   try {

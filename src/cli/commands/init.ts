@@ -61,7 +61,7 @@ function unknownTemplate(name: string | undefined): ResError {
   const list = Object.entries(templates).map(([key, { about }]) => `  res init ${key.padEnd(9)} ${about}`);
   const near = name === undefined ? undefined : nearest(name, Object.keys(templates));
   const message = name === undefined ? 'res init needs the name of a template' : `there is no template ${name}`;
-  const hint = near === undefined ? `templates:\n${list.join('\n')}` : `Did you mean ${near}?`;
+  const hint = near === undefined ? `templates:\n${list.join('\n')}` : `did you mean \`${near}\`?`;
   return new ResError('usage', message, { hint });
 }
 

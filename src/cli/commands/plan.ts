@@ -2,15 +2,15 @@
 import { planBuild } from '../../execute/build.js';
 import { planJson, planText } from '../../report/plan.js';
 import type { Context } from '../context.js';
-import { createBuildFace } from '../faces/for-build.js';
+import { createBuildFace } from '../faces/create.js';
 import { openContextWorkspace, select } from '../load.js';
-import { checkVariants } from '../variants.js';
+import { variantWarnings } from '../variants.js';
 
 export async function run(context: Context, names: readonly string[]): Promise<number> {
   const { flags, out } = context;
   const workspace = await openContextWorkspace(context);
   const requested = select(workspace.graph, names);
-  const warnings = checkVariants(workspace.graph, requested, flags.for);
+  const warnings = variantWarnings(workspace.graph, requested, flags.for);
   const face = await createBuildFace(context, workspace.graph);
   let planned: Awaited<ReturnType<typeof planBuild>>;
   try {

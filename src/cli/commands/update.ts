@@ -2,7 +2,7 @@
 import { update } from '../../execute/update.js';
 import { updateText } from '../../report/update.js';
 import type { Context } from '../context.js';
-import { createBuildFace } from '../faces/for-build.js';
+import { createBuildFace } from '../faces/create.js';
 import { openContextWorkspace, select } from '../load.js';
 
 export async function run(context: Context, names: readonly string[]): Promise<number> {

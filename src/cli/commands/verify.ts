@@ -2,7 +2,7 @@
 import { verify } from '../../execute/verify.js';
 import { verifyText } from '../../report/verify.js';
 import type { Context } from '../context.js';
-import { createBuildFace } from '../faces/for-build.js';
+import { createBuildFace } from '../faces/create.js';
 import { openContextWorkspace, select } from '../load.js';
 
 export async function run(context: Context, names: readonly string[]): Promise<number> {
@@ -13,7 +13,7 @@ export async function run(context: Context, names: readonly string[]): Promise<n
   const node = 'verify';
   let report: Awaited<ReturnType<typeof verify>>;
   try {
-    face.listener({ type: 'started', node, work: 'execute', detail: 'hashing', through: [] });
+    face.listener({ type: 'started', node, work: 'execute', detail: 'hashing outputs and store', through: [] });
     report = await verify(workspace, requested, {
       signal: context.interruptible(),
       onProgress: (done, total) => face.listener({ type: 'progress', node, done, total, unit: 'bytes' }),

@@ -1,4 +1,4 @@
-// A face shows a stream of events to somebody. Which one: what the user asked for, else what stderr is.
+// A face shows a stream of events to somebody: a person at a terminal, a log, a program.
 import type { EventListener } from '../../model/event.js';
 import type { Output } from '../output.js';
 
@@ -20,23 +20,4 @@ export interface FaceOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** From a node's `output`, relative to the output folder, to a path as the user would type it. */
   readonly place: (output: string) => string;
-}
-
-export async function createFace(options: FaceOptions): Promise<Face> {
-  switch (chooseFace(options)) {
-    case 'json':
-      return (await import('./json.js')).jsonFace(options.to);
-    case 'fancy':
-      return (await import('./live.js')).liveFace(options);
-    case 'plain':
-      return (await import('./plain.js')).plainFace(options);
-  }
-}
-
-export function chooseFace({ progress, quiet, to, env }: FaceOptions): Exclude<Progress, 'auto'> {
-  if (progress === 'json') return 'json';
-  if (quiet) return 'plain';
-  if (progress !== 'auto') return progress;
-  const ci = env.CI !== undefined && env.CI !== '' && env.CI !== 'false' && env.CI !== '0';
-  return to.isTerminal && !ci && env.TERM !== 'dumb' ? 'fancy' : 'plain';
 }

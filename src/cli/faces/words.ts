@@ -9,8 +9,9 @@ import { oneLine } from '../../report/text.js';
 type EventOf<T extends BuildEvent['type']> = Extract<BuildEvent, { type: T }>;
 
 export function startedText({ work, detail, through, node }: EventOf<'started'>): string {
-  const verb = { download: 'downloading', execute: 'running', restore: 'restoring' }[work];
-  return `${chainText({ through, node })}: ${verb}${detail === '' ? '' : ` ${oneLine(detail)}`}`;
+  const verb = { download: 'downloading', execute: detail === '' ? 'running' : '', restore: 'restoring' }[work];
+  const words = [verb, oneLine(detail)].filter((word) => word !== '').join(' ');
+  return `${chainText({ through, node })}: ${words}`;
 }
 
 export function finishedText(event: EventOf<'finished'>, page: Page, place: (output: string) => string): string {

@@ -1,0 +1,19 @@
+// `res completion SHELL`: the script that a shell loads. The script only asks; what can be said next is res's to know.
+import { nearest } from '../../manifest/nearest.js';
+import { ResError } from '../../model/error.js';
+import type { Context } from '../context.js';
+import { bash, fish, zsh } from '../completion/scripts.js';
+
+const scripts: Readonly<Record<string, string>> = { bash, zsh, fish };
+
+export async function run({ out }: Context, [shell = '']: readonly string[]): Promise<number> {
+  const script = scripts[shell];
+  if (script === undefined) {
+    const near = nearest(shell, Object.keys(scripts));
+    throw new ResError('usage', `there is no completion for ${shell}`, {
+      hint: near === undefined ? 'There is one for bash, zsh and fish.' : `did you mean \`${near}\`?`,
+    });
+  }
+  out.stream.write(script);
+  return 0;
+}

@@ -1,0 +1,148 @@
+// `res doctor`: what res needs, how it is, what to do about it. A broken manifest, lock or state is a finding here.
+import { dirname } from 'node:path';
+import { execa } from 'execa';
+import { ResError } from '../../model/error.js';
+import type { Graph } from '../../model/graph.js';
+import { makerOf } from '../../plan/registry.js';
+import { findProgram } from '../../plan/tools.js';
+import { openWorkspace } from '../../plan/workspace.js';
+import { type Check, doctorJson, doctorText } from '../../report/doctor.js';
+import { count } from '../../report/format.js';
+import type { Context } from '../context.js';
+import { checkFileSystem } from '../doctor/file-system.js';
+import { apiUrl, checkNetwork, checkProxy, checkToken } from '../doctor/network.js';
+import { installQemuImg, missingQemuImg, type System } from '../doctor/packages.js';
+import { loadContextGraph } from '../load.js';
+
+export async function run(context: Context): Promise<number> {
+  const { flags, out, err } = context;
+  const system = systemOf(context);
+  if (flags.fix && system.which('qemu-img') === undefined) await installQemuImg(system, (line) => err.line(line));
+  const checks = await examine(context, system);
+  if (flags.json) out.json(doctorJson(checks));
+  else out.lines(doctorText(checks, out.page));
+  return doctorJson(checks).ok ? 0 : 1;
+}
+
+async function examine(context: Context, system: System): Promise<readonly Check[]> {
+  const { graph, check: manifest } = await examineManifest(context);
+  const dir = graph ? dirname(graph.manifest.file) : context.dir;
+  return [
+    { name: 'node', state: 'ok', detail: `${process.version}, ${process.execPath}`, hint: null },
+    await examineQemuImg(context, system, graph),
+    ...(await checkFileSystem(dir)),
+    ...(await examineNetwork(context)),
+    manifest,
+    ...(graph ? examineRecords(context, graph) : []),
+  ];
+}
+
+async function examineManifest(context: Context): Promise<{ graph: Graph | undefined; check: Check }> {
+  const name = 'manifest';
+  try {
+    const graph = await loadContextGraph(context);
+    const { file } = graph.manifest;
+    const detail = `${context.out.page.path(file)}, ${count(graph.nodes.size, 'node')}`;
+    return { graph, check: { name, state: 'ok', detail, hint: null } };
+  } catch (error) {
+    if (!(error instanceof ResError)) throw error;
+    const missing = error.code === 'manifest-not-found';
+    const [first] = error.diagnostics;
+    const where = first?.location ? `${first.location.file}:${first.location.line}: ` : '';
+    const detail = first ? `${error.message}: ${where}${first.message}` : error.message;
+    const hint = missing ? (error.hint ?? null) : (first?.hint ?? error.hint ?? '`res list` shows all errors.');
+    return { graph: undefined, check: { name, state: missing ? 'warn' : 'fail', detail, hint } };
+  }
+}
+
+async function examineQemuImg({ env }: Context, system: System, graph: Graph | undefined): Promise<Check> {
+  const path = system.which('qemu-img');
+  if (path === undefined) return missingQemuImg(system, graph === undefined || needsQemuImg(graph));
+  const { stdout, stderr, failed } = await execa(path, ['--version'], {
+    stdin: 'ignore',
+    reject: false,
+    timeout: 10_000,
+    extendEnv: false,
+    env: { PATH: env.PATH, HOME: env.HOME, LANG: 'C.UTF-8' },
+  });
+  const said = (failed ? stderr || stdout : stdout).split('\n', 1)[0] ?? '';
+  return {
+    name: 'qemu-img',
+    state: failed ? 'fail' : 'ok',
+    detail: failed ? `${path} does not run: ${said}` : `${said.replace(/^qemu-img version /, '')}, ${path}`,
+    hint: failed ? 'Install it anew with the system\'s package manager.' : null,
+  };
+}
+
+function needsQemuImg({ nodes }: Graph): boolean {
+  return [...nodes.values()].some((node) => {
+    const maker = makerOf(node);
+    return maker.is === 'kind' && maker.kind.tools(node.recipe).includes('qemu-img');
+  });
+}
+
+async function examineNetwork({ env, flags }: Context): Promise<readonly Check[]> {
+  try {
+    const url = apiUrl(env);
+    const proxy = checkProxy(env, url);
+    const network: Check =
+      flags.offline || proxy.state === 'fail'
+        ? { name: 'network', state: 'ok', detail: `not asked (${url.host})`, hint: null }
+        : await checkNetwork(env, url);
+    return [network, proxy, checkToken(env)];
+  } catch (error) {
+    if (!(error instanceof ResError)) throw error;
+    return [{ name: 'network', state: 'fail', detail: error.message, hint: error.hint ?? null }, checkToken(env)];
+  }
+}
+
+function examineRecords({ env, out }: Context, graph: Graph): readonly Check[] {
+  try {
+    const workspace = openWorkspace({ graph, env });
+    const remote = [...graph.nodes.values()].flatMap((node) => {
+      const maker = makerOf(node);
+      return maker.is === 'source' && maker.source.place === 'remote' ? [maker.source.identity(node.recipe)] : [];
+    });
+    const unlocked = new Set(remote.filter((identity) => !workspace.lock.has(identity)));
+    const lock: Check = {
+      name: 'lock',
+      state: 'ok',
+      detail: `${count(workspace.lock.size, 'source')} in ${out.page.path(workspace.lockFile)}, ${unlocked.size} of this variant not locked yet`,
+      hint: unlocked.size === 0 ? null : 'The next build locks them: keep the file in version control.',
+    };
+    const { damage } = workspace.state;
+    const state: Check = {
+      name: 'state',
+      state: damage.length === 0 ? 'ok' : 'warn',
+      detail: damage.length === 0 ? `${count(workspace.state.traces.size, 'result')} known` : damage.join('; '),
+      hint: damage.length === 0 ? null : 'What was lost is found out again by the next build.',
+    };
+    return [lock, state];
+  } catch (error) {
+    if (!(error instanceof ResError)) throw error;
+    const [first] = error.diagnostics;
+    const detail = first?.location
+      ? `${first.location.file}:${first.location.line}: ${first.message}`
+      : error.message;
+    return [{ name: 'lock', state: 'fail', detail, hint: first?.hint ?? error.hint ?? null }];
+  }
+}
+
+function systemOf({ env }: Context): System {
+  return {
+    isRoot: process.getuid?.() === 0,
+    which: (program) => findProgram(program, env),
+    async run([program, ...args]) {
+      // stdout carries the answer of doctor: what the package manager says goes to stderr.
+      const { exitCode } = await execa(program, args, {
+        stdin: 'inherit',
+        stdout: process.stderr,
+        stderr: 'inherit',
+        reject: false,
+        extendEnv: false,
+        env: { ...env },
+      });
+      return exitCode ?? null;
+    },
+  };
+}

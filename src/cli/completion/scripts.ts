@@ -1,0 +1,54 @@
+// What bash, zsh and fish load. Each gives the words up to the cursor to `res __complete` and offers what it prints:
+// a line a candidate, the candidate and its description with a tab between.
+
+export const bash = `# bash completion for res; in ~/.bashrc: eval "$(res completion bash)"
+_res_complete() {
+  # bash takes \`--arch=arm\` for three words; res wants it as one.
+  local words=() i word
+  for ((i = 1; i <= COMP_CWORD; i++)); do
+    word=\${COMP_WORDS[i]}
+    if [[ \${#words[@]} -gt 0 && ( $word == '=' || \${words[-1]} == --*= ) && \${words[-1]} == --* ]]; then
+      words[-1]+=$word
+    else
+      words+=("$word")
+    fi
+  done
+  local last=\${words[-1]:-} cut=
+  [[ $last == --*=* && $COMP_WORDBREAKS == *=* ]] && cut=\${last%%=*}=
+  local line
+  COMPREPLY=()
+  while IFS= read -r line; do
+    line=\${line%%$'\\t'*}
+    COMPREPLY+=("\${line#"$cut"}")
+  done < <("\${COMP_WORDS[0]}" __complete -- "\${words[@]}" 2>/dev/null)
+  [[ \${#COMPREPLY[@]} -eq 1 && \${COMPREPLY[0]} == *= ]] && compopt -o nospace
+  return 0
+}
+complete -o default -F _res_complete res ./res
+`;
+
+export const zsh = `#compdef res
+# zsh completion for res; in ~/.zshrc, after compinit: eval "$(res completion zsh)"
+_res() {
+  local -a candidates values
+  local line
+  for line in \${(f)"$(_call_program candidates \${(q)words[1]} __complete -- \${(q)words[2,CURRENT]} 2>/dev/null)"}; do
+    line=\${line//:/\\\\:}
+    candidates+=("\${line/$'\\t'/:}")
+  done
+  if (( \${#candidates} )); then
+    _describe -V res candidates
+  else
+    _files
+  fi
+}
+compdef _res res
+`;
+
+export const fish = `# fish completion for res; in ~/.config/fish/config.fish: res completion fish | source
+function __res_complete
+    set -l words (commandline -opc) (commandline -ct)
+    $words[1] __complete -- $words[2..-1] 2>/dev/null
+end
+complete -c res -a '(__res_complete)'
+`;

@@ -1,0 +1,17 @@
+// The params of the manifest that a command line is about, before anything else of it is read.
+import { findManifest } from '../manifest/find.js';
+import { readParams } from '../manifest/params.js';
+import { ResError } from '../model/error.js';
+import type { ParamDeclaration } from '../model/manifest.js';
+import type { Scanned } from './scan.js';
+
+/** None where there is no manifest: that must not break `--help` or `doctor`, and is told where one is needed. */
+export function findParams({ dir, file }: Scanned, cwd: string): readonly ParamDeclaration[] {
+  const path = file ?? findManifest(dir);
+  try {
+    return path === undefined ? [] : readParams(path, cwd);
+  } catch (error) {
+    if (error instanceof ResError) return [];
+    throw error;
+  }
+}

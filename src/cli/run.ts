@@ -1,0 +1,73 @@
+// The command line from its words to its exit status.
+import { CommanderError } from 'commander';
+import { oneOf } from '../manifest/nearest.js';
+import { ResError } from '../model/error.js';
+import { type CommandSpec, commands } from './commands.js';
+import type { Context } from './context.js';
+import { readFlags } from './flags.js';
+import type { Host } from './host.js';
+import { createOutput } from './output.js';
+import { createProgram } from './program.js';
+import { scan } from './scan.js';
+import { reportError } from './trouble.js';
+
+const MANIFEST_TROUBLE: ReadonlySet<string> = new Set(['manifest-invalid', 'manifest-not-found']);
+const PRINTED: ReadonlySet<string> = new Set(['commander.helpDisplayed', 'commander.help', 'commander.version']);
+
+/** @returns the exit status */
+export async function run(argv: readonly string[], host: Host): Promise<number> {
+  if (argv[0] === '__complete') return (await import('./completion/complete.js')).complete(argv.slice(1), host);
+  const scanned = scan(argv, host.cwd);
+  const spec = commands.find(({ name }) => name === scanned.command);
+  const params = !spec || spec.manifest ? (await import('./params.js')).findParams(scanned, host.cwd) : [];
+  const assigned: [string, string][] = [];
+  let status = 0;
+  const program = createProgram(params, assigned, host, async (chosen, args, options) => {
+    const flags = readFlags(options);
+    const { cwd, env } = host;
+    const output = { color: flags.color, env, cwd };
+    const context: Context = {
+      flags,
+      env,
+      dir: scanned.dir,
+      cwd,
+      file: scanned.file,
+      set: Object.fromEntries(assigned),
+      out: createOutput(host.stdout, output),
+      err: createOutput(host.stderr, output),
+      interruptible: () => host.interruptible(),
+    };
+    status = await (await chosen.load()).run(context, args);
+  });
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+    return status;
+  } catch (error) {
+    // Help and version were printed on the way out of the parser; `res` alone gets the help on stderr.
+    if (error instanceof CommanderError && PRINTED.has(error.code)) return error.exitCode === 0 ? 0 : 2;
+    const { color } = readFlags(program.opts());
+    const to = createOutput(host.stderr, { color, env: host.env, cwd: host.cwd });
+    if (!(error instanceof CommanderError)) return reportError(error, to);
+    const load = async () => (await import('./load.js')).loadContextGraph({ ...scanned, cwd: host.cwd, env: host.env, set: {} });
+    return reportError(await toUsageError(error, spec, load), to);
+  }
+}
+
+/**
+ * Commander's complaints in the form of all others. A flag may be unknown only because the manifest that declares it
+ * cannot be read: then that is what there is to mend.
+ */
+async function toUsageError(error: CommanderError, spec: CommandSpec | undefined, load: () => Promise<unknown>): Promise<unknown> {
+  if (error.code === 'commander.unknownOption' && spec?.manifest) {
+    const trouble = await load().then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    if (trouble instanceof ResError && MANIFEST_TROUBLE.has(trouble.code)) return trouble;
+  }
+  const [message = '', suggestion] = error.message.replace(/^error: /, '').split('\n');
+  const similar = suggestion?.match(/\(Did you mean (?:one of )?(.*)\?\)/)?.[1]?.split(', ');
+  const help = spec ? `res ${spec.name} --help` : 'res --help';
+  const hint = similar ? `did you mean ${oneOf(similar)}?` : `\`${help}\` lists what there is`;
+  return new ResError('usage', message.replace(/\.$/, ''), { hint });
+}

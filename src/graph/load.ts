@@ -1,0 +1,78 @@
+// A manifest file -> the graph, or one error with all that is wrong with the manifest.
+
+import { manifestError, sortDiagnostics } from '../manifest/diagnostics.js';
+import { type LoadedManifest, loadManifest, type ManifestRequest } from '../manifest/load.js';
+import { suggest } from '../manifest/nearest.js';
+import type { UsageProblem } from '../manifest/params.js';
+import type { Diagnostic } from '../model/diagnostic.js';
+import { ResError } from '../model/error.js';
+import type { Graph } from '../model/graph.js';
+import type { KindReferences, Node } from '../model/node.js';
+import { findReferences, type PlacedReference } from './references.js';
+import { topology } from './topology.js';
+
+export interface GraphRequest extends ManifestRequest {
+  /** How to find the references of every kind key. */
+  readonly kinds: ReadonlyMap<string, KindReferences>;
+}
+
+/**
+ * Throws ResError `manifest-not-found`; `manifest-invalid` with everything that is wrong; where the manifest is right,
+ * `unknown-param` or `param-value`; `config-invalid` for a bad RES_MIRRORS.
+ */
+export function loadGraph(request: GraphRequest): Graph {
+  const loaded = loadManifest(request);
+  const { manifest, names, files } = loaded;
+  const problems = [...loaded.problems];
+  const complain = (problem: Diagnostic) => void problems.push(problem);
+
+  const complete = !loaded.incomplete;
+  const { nodes: declarations } = manifest;
+  const references = findReferences({ nodes: declarations, names, kinds: request.kinds, complete, complain });
+  if (complete) checkDefaults(loaded, complain);
+  const edges = new Map([...references].map(([name, placed]) => [name, placed.map(({ node }) => node)]));
+  const { order, cycles } = topology(edges);
+  if (cycles.length > 0) {
+    const byName = new Map(declarations.map((node) => [node.name, node]));
+    for (const cycle of cycles) {
+      const [first, second] = [cycle[0] ?? '', cycle[1] ?? cycle[0]];
+      const path = references.get(first)?.find(({ node }) => node === second)?.path ?? [];
+      const location = byName.get(first)?.locate(path);
+      const message = `the nodes need each other: ${[...cycle, first].join(' -> ')}`;
+      complain(location ? { message, location } : { message });
+    }
+  }
+
+  if (problems.length > 0) {
+    const usage = loaded.usage.map(({ message, hint }) => ({ message, hint }));
+    const shown = files[0] ?? request.file;
+    throw manifestError('manifest-invalid', shown, [...sortDiagnostics(problems, files), ...usage]);
+  }
+  if (loaded.usage.length > 0) throw usageError(loaded.usage);
+
+  const nodes = new Map<string, Node>();
+  for (const node of declarations) {
+    const placed: readonly PlacedReference[] = references.get(node.name) ?? [];
+    nodes.set(node.name, { ...node, references: placed.map(({ role, node }) => ({ role, node })) });
+  }
+  return { manifest, nodes, order };
+}
+
+function checkDefaults({ manifest, names }: LoadedManifest, complain: (problem: Diagnostic) => void): void {
+  for (const [i, name] of manifest.defaults.entries()) {
+    // What is not even a name has been complained about.
+    if (names.has(name) || !/^[a-z0-9][a-z0-9._-]*$/.test(name)) continue;
+    const location = manifest.locate(['default', i]);
+    const hint = suggest(name, names, 'nodes');
+    const message = `no node is called \`${name}\``;
+    complain(hint === undefined ? { message, location } : { message, location, hint });
+  }
+}
+
+/** The first of them, with the others beside it. */
+function usageError(usage: readonly UsageProblem[]): ResError {
+  const [first, ...rest] = usage;
+  if (!first) throw new Error('there is nothing wrong');
+  const diagnostics = rest.map(({ message, hint }) => ({ message, hint }));
+  return new ResError(first.code, first.message, { hint: first.hint, diagnostics });
+}

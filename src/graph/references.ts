@@ -1,0 +1,72 @@
+// References: what each node's recipe and `verify` name, found to be real.
+
+import { oneOf, suggest } from '../manifest/nearest.js';
+import type { Diagnostic } from '../model/diagnostic.js';
+import type { KindReferences, NodeDeclaration, Reference } from '../model/node.js';
+import { GROUP } from './groups.js';
+
+/** A reference with the place where it is written, as a path within its node. */
+export interface PlacedReference extends Reference {
+  readonly path: readonly (string | number)[];
+}
+
+/** Looking for a near name among all is slow: after this many unknown ones, the rest get no hint. */
+const MAX_HINTS = 50;
+
+export interface ReferencesRequest {
+  readonly nodes: readonly NodeDeclaration[];
+  /** All names that are declared, also those of nodes that are not in `nodes`. */
+  readonly names: ReadonlySet<string>;
+  readonly kinds: ReadonlyMap<string, KindReferences>;
+  /** Whether a name that is not declared is a complaint: it is not while some file could not be read. */
+  readonly complete: boolean;
+  readonly complain: (problem: Diagnostic) => void;
+}
+
+/** The references of every node, in order of meaning, `sums` last; those to unknown nodes are complained about and left out. */
+export function findReferences(request: ReferencesRequest): ReadonlyMap<string, readonly PlacedReference[]> {
+  const { nodes, names, kinds, complete, complain } = request;
+  const groups = new Map(nodes.filter((node) => node.kind === GROUP).map((node) => [node.name, node]));
+  let hints = 0;
+
+  const accept = (node: NodeDeclaration, reference: PlacedReference): boolean => {
+    const location = () => node.locate(reference.path);
+    if (!names.has(reference.node)) {
+      if (!complete) return false;
+      hints += 1;
+      const hint = hints <= MAX_HINTS ? suggest(reference.node, names, 'nodes') : undefined;
+      complain(withHint({ message: `no node is called \`${reference.node}\``, location: location() }, hint));
+      return false;
+    }
+    const group = groups.get(reference.node);
+    if (group && node.kind !== GROUP) {
+      const members = referencesOf(group, kinds).map(({ node }) => node);
+      const message = `\`${reference.node}\` is a group: a name for several nodes, without content of its own`;
+      complain(
+        withHint(
+          { message, location: location() },
+          members.length <= 20 ? `name ${oneOf(members)}` : undefined,
+        ),
+      );
+      return false;
+    }
+    return true;
+  };
+
+  return new Map(nodes.map((node) => [node.name, referencesOf(node, kinds).filter((r) => accept(node, r))]));
+}
+
+function referencesOf(
+  node: NodeDeclaration,
+  kinds: ReadonlyMap<string, KindReferences>,
+): readonly PlacedReference[] {
+  const kind = kinds.get(node.kind);
+  if (!kind) throw new Error(`the kind ${node.kind} has a schema but is not registered`);
+  const references = kind.references(node.recipe);
+  if (node.verify === undefined || !('sums' in node.verify)) return references;
+  return [...references, { role: 'sums', node: node.verify.sums, path: ['verify', 'sums'] }];
+}
+
+function withHint(problem: Diagnostic, hint: string | undefined): Diagnostic {
+  return hint === undefined ? problem : { ...problem, hint };
+}
