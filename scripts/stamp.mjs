@@ -29,16 +29,17 @@ export function isCurrent(root) {
  */
 export function beginStamp(root) {
   const path = join(root, `dist/.stamp.${process.pid}`);
-  const digest = sourcesDigest(root);
-  return {
-    commit: () => renameSync(path, join(root, 'dist/.stamp')),
-    drop: () => rmSync(path, { force: true }),
-  };
-}
-  return {
-    commit: () => renameSync(path, join(root, 'dist/.stamp')),
-    drop: () => rmSync(path, { force: true }),
-  };
+  const drop = () => rmSync(path, { force: true });
+  try {
+    writeFileSync(path, '');
+    const { atime, mtime } = statSync(path);
+    writeFileSync(path, `${sourcesDigest(root)}\n`);
+    utimesSync(path, atime, mtime);
+  } catch (error) {
+    drop();
+    throw error;
+  }
+  return { commit: () => renameSync(path, join(root, 'dist/.stamp')), drop };
 }
 
 /** Hexadecimal sha256 over the names and contents of all sources, in order of name; generated files left out. */

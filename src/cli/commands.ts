@@ -13,7 +13,16 @@ export interface CommandSpec {
   readonly load: () => Promise<{ run(context: Context, args: readonly string[]): Promise<number> }>;
 }
 
-const building: readonly FlagName[] = ['jobs', 'keepGoing', 'force', 'offline', 'frozen', 'for', 'overwrite', 'json'];
+const building: readonly FlagName[] = [
+  'jobs',
+  'keepGoing',
+  'force',
+  'offline',
+  'frozen',
+  'for',
+  'overwrite',
+  'json',
+];
 
 export const commands: readonly CommandSpec[] = [
   {

@@ -33,20 +33,33 @@ const positive = (text: string): number => {
 const make = {
   json: () => new Option('--json', 'print one JSON object; schemas/ has its shape'),
   check: () => new Option('--check', 'exit with status 3 when anything asked for is not fresh'),
-  jobs: () => new Option('-j, --jobs <N>', 'actions at a time (default: the number of processors)').argParser(positive),
+  jobs: () =>
+    new Option('-j, --jobs <N>', 'actions at a time (default: the number of processors)').argParser(positive),
   keepGoing: () => new Option('-k, --keep-going', 'after a failure, go on with what does not depend on it'),
   dryRun: () => new Option('-n, --dry-run', 'say what would be done, and do nothing'),
   force: () => new Option('-B, --force', 'run everything again, whatever is known'),
   cleanForce: () => new Option('-B, --force', 'remove outputs that were changed by hand too'),
   offline: () => new Option('--offline', 'open no connection'),
   frozen: () => new Option('--frozen', 'a missing or stale lock entry is an error'),
-  for: () => new Option('--for <SIMULATOR>', 'refuse variants that do not work with it').choices(['qemu', 'gem5']),
-  overwrite: () => new Option('--overwrite', 'replace outputs that were changed by hand or that res did not make'),
+  for: () =>
+    new Option('--for <SIMULATOR>', 'refuse variants that do not work with it').choices(['qemu', 'gem5']),
+  overwrite: () =>
+    new Option('--overwrite', 'replace outputs that were changed by hand or that res did not make'),
   progress: () =>
-    new Option('--progress <HOW>', 'how progress is shown (default: auto)').choices(['auto', 'fancy', 'plain', 'json']),
+    new Option('--progress <HOW>', 'how progress is shown (default: auto)').choices([
+      'auto',
+      'fancy',
+      'plain',
+      'json',
+    ]),
   sha256: () => new Option('--sha256', 'add the plain sha256 of the content, as sha256sum prints it'),
   format: () =>
-    new Option('--format <FORMAT>', 'how the graph is written (default: text)').choices(['text', 'dot', 'mermaid', 'json']),
+    new Option('--format <FORMAT>', 'how the graph is written (default: text)').choices([
+      'text',
+      'dot',
+      'mermaid',
+      'json',
+    ]),
   fish: () => new Option('--fish', 'lines for fish'),
   fix: () => new Option('--fix', "install what is missing with the system's package manager"),
   all: () => new Option('--all', 'empty the store, partial downloads and logs too'),

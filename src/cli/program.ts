@@ -23,7 +23,10 @@ export function createProgram(
     .enablePositionalOptions()
     .helpCommand('help [COMMAND]', 'this help, or that of a command')
     // `[flags]` behind every command says nothing.
-    .configureHelp({ subcommandTerm: (command) => [command.name(), ...command.registeredArguments.map(argumentTerm)].join(' ') })
+    .configureHelp({
+      subcommandTerm: (command) =>
+        [command.name(), ...command.registeredArguments.map(argumentTerm)].join(' '),
+    })
     .exitOverride()
     .configureOutput({
       writeOut: (text) => host.stdout.write(text),
@@ -52,7 +55,11 @@ function argumentTerm(argument: Argument): string {
   return argument.required ? name : `[${name}]`;
 }
 
-function addCommonFlags(command: Command, params: readonly ParamDeclaration[], assigned: [string, string][]): void {
+function addCommonFlags(
+  command: Command,
+  params: readonly ParamDeclaration[],
+  assigned: [string, string][],
+): void {
   for (const flag of commonOptions()) command.addOption(flag);
   command.addOption(
     new Option('--set <NAME=VALUE>', 'set a param of the manifest')

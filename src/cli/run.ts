@@ -12,11 +12,16 @@ import { scan } from './scan.js';
 import { reportError } from './trouble.js';
 
 const MANIFEST_TROUBLE: ReadonlySet<string> = new Set(['manifest-invalid', 'manifest-not-found']);
-const PRINTED: ReadonlySet<string> = new Set(['commander.helpDisplayed', 'commander.help', 'commander.version']);
+const PRINTED: ReadonlySet<string> = new Set([
+  'commander.helpDisplayed',
+  'commander.help',
+  'commander.version',
+]);
 
 /** @returns the exit status */
 export async function run(argv: readonly string[], host: Host): Promise<number> {
-  if (argv[0] === '__complete') return (await import('./completion/complete.js')).complete(argv.slice(1), host);
+  if (argv[0] === '__complete')
+    return (await import('./completion/complete.js')).complete(argv.slice(1), host);
   const scanned = scan(argv, host.cwd);
   const spec = commands.find(({ name }) => name === scanned.command);
   const params = !spec || spec.manifest ? (await import('./params.js')).findParams(scanned, host.cwd) : [];
@@ -48,7 +53,8 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
     const { color } = readFlags(program.opts());
     const to = createOutput(host.stderr, { color, env: host.env, cwd: host.cwd });
     if (!(error instanceof CommanderError)) return reportError(error, to);
-    const load = async () => (await import('./load.js')).loadContextGraph({ ...scanned, cwd: host.cwd, env: host.env, set: {} });
+    const load = async () =>
+      (await import('./load.js')).loadContextGraph({ ...scanned, cwd: host.cwd, env: host.env, set: {} });
     return reportError(await toUsageError(error, spec, load), to);
   }
 }
@@ -57,7 +63,11 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
  * Commander's complaints in the form of all others. A flag may be unknown only because the manifest that declares it
  * cannot be read: then that is what there is to mend.
  */
-async function toUsageError(error: CommanderError, spec: CommandSpec | undefined, load: () => Promise<unknown>): Promise<unknown> {
+async function toUsageError(
+  error: CommanderError,
+  spec: CommandSpec | undefined,
+  load: () => Promise<unknown>,
+): Promise<unknown> {
   if (error.code === 'commander.unknownOption' && spec?.manifest) {
     const trouble = await load().then(
       () => undefined,

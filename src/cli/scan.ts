@@ -13,7 +13,14 @@ export interface Scanned {
 
 /** Short flags that take a value, in the same word or the next. */
 const SHORT_WITH_VALUE = 'Cfj';
-const LONG_WITH_VALUE: ReadonlySet<string> = new Set(['--set', '--color', '--jobs', '--for', '--progress', '--format']);
+const LONG_WITH_VALUE: ReadonlySet<string> = new Set([
+  '--set',
+  '--color',
+  '--jobs',
+  '--for',
+  '--progress',
+  '--format',
+]);
 
 /** Several -C add up, as in make and git; -f counts from where they lead, the last one wins. */
 export function scan(argv: readonly string[], cwd: string): Scanned {

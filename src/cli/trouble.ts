@@ -9,7 +9,10 @@ export function reportError(error: unknown, to: Output): number {
   if (error instanceof ResError) {
     const { code, message, hint, diagnostics, command, exitStatus } = error;
     to.lines(
-      errorText({ code, message, hint: hint ?? null, diagnostics, command: command ?? null, log: null }, to.page),
+      errorText(
+        { code, message, hint: hint ?? null, diagnostics, command: command ?? null, log: null },
+        to.page,
+      ),
     );
     return exitStatus;
   }

@@ -7,7 +7,11 @@ import type { Graph } from '../model/graph.js';
  * One warning for all nodes whose variant is not stable, or none. Throws ResError `variant-unsupported` when one does
  * not work with the simulator.
  */
-export function variantWarnings(graph: Graph, names: readonly string[], simulator: string | undefined): readonly BuildEvent[] {
+export function variantWarnings(
+  graph: Graph,
+  names: readonly string[],
+  simulator: string | undefined,
+): readonly BuildEvent[] {
   const warnings = checkVariants(graph, names, simulator);
   if (warnings.length === 0) return [];
   return [{ type: 'warning', message: warnings.join('; '), hint: '`res list` shows the variants.' }];

@@ -13,6 +13,7 @@ export function resultText(result: BuildResult): string {
     ...(failed.length === 0 ? [] : [`${failed.length} failed`]),
     ...(skipped.length === 0 ? [] : [`${skipped.length} skipped`]),
   ];
-  const downloaded = result.downloaded_bytes > 0 ? [`${formatBytes(result.downloaded_bytes)} downloaded`] : [];
+  const downloaded =
+    result.downloaded_bytes > 0 ? [`${formatBytes(result.downloaded_bytes)} downloaded`] : [];
   return [counts.join(', '), ...downloaded, formatDuration(result.duration_ms)].join('; ');
 }

@@ -22,7 +22,11 @@ export function cleanJson({ removed, kept, freedBytes }: Cleaned): CleanJson {
 export function cleanText({ removed, kept, freedBytes }: Cleaned, page: Page): string[] {
   return [
     ...removed.map(({ path, size }) => `removed ${page.path(path)} (${formatBytes(size)})`),
-    ...kept.map((path) => `${page.paint('yellow', 'kept')} ${page.path(path)}: changed by hand; --force removes it`),
-    removed.length === 0 ? 'nothing to remove' : `${count(removed.length, 'file')} removed, ${formatBytes(freedBytes)} freed`,
+    ...kept.map(
+      (path) => `${page.paint('yellow', 'kept')} ${page.path(path)}: changed by hand; --force removes it`,
+    ),
+    removed.length === 0
+      ? 'nothing to remove'
+      : `${count(removed.length, 'file')} removed, ${formatBytes(freedBytes)} freed`,
   ];
 }

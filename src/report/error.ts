@@ -14,7 +14,9 @@ export function errorText(error: ErrorReport, page: Page, node?: string): string
     return [
       ...diagnostics.flatMap((diagnostic, i) => [
         ...(i === 0 ? [] : ['']),
-        ...formatDiagnostic(diagnostic).replace('error:', () => page.paint('red', 'error:')).split('\n'),
+        ...formatDiagnostic(diagnostic)
+          .replace('error:', () => page.paint('red', 'error:'))
+          .split('\n'),
       ]),
       ...(error.hint === null ? [] : [`hint: ${error.hint}`]),
     ];

@@ -10,17 +10,21 @@ export function graphMermaid({ nodes, edges }: Drawing): string[] {
   return [
     'flowchart LR',
     ...nodes.map(({ name, kind, state, section }) => {
-      const label = [name, kind, ...(state === null ? [] : [state])].map(escape).join('<br>');
+      const label = [name, kind, ...(state === null ? [] : [state])].map(escapeLabel).join('<br>');
       const [open, close] = section === 'artifact' ? ['[(', ')]'] : ['[', ']'];
       return `  ${ids.get(name)}${open}"${label}"${close}${state === null ? '' : `:::${state}`}`;
     }),
     ...edges.map(({ from, to, role }) =>
-      role === 'in' ? `  ${ids.get(from)} --> ${ids.get(to)}` : `  ${ids.get(from)} -. "${escape(role)}" .-> ${ids.get(to)}`,
+      role === 'in'
+        ? `  ${ids.get(from)} --> ${ids.get(to)}`
+        : `  ${ids.get(from)} -. "${escapeLabel(role)}" .-> ${ids.get(to)}`,
     ),
-    ...[...states].map((state: NodeState) => `  classDef ${state} fill:${fills[state]},stroke:#555,color:#000`),
+    ...[...states].map(
+      (state: NodeState) => `  classDef ${state} fill:${fills[state]},stroke:#555,color:#000`,
+    ),
   ];
 }
 
-function escape(text: string): string {
+function escapeLabel(text: string): string {
   return text.replace(/[&<>"#]/g, (char) => `#${char.charCodeAt(0)};`);
 }

@@ -10,7 +10,11 @@ export interface PlannedBuild {
   readonly plan: Plan;
   readonly space: {
     /** One row a file system that will be written to. */
-    readonly fileSystems: readonly { readonly path: string; readonly neededBytes: number; readonly freeBytes: number }[];
+    readonly fileSystems: readonly {
+      readonly path: string;
+      readonly neededBytes: number;
+      readonly freeBytes: number;
+    }[];
   };
   readonly unresolved: readonly { readonly node: string; readonly message: string }[];
 }
@@ -64,8 +68,11 @@ export function planJson({ plan, space, unresolved }: PlannedBuild): PlanJson {
 
 export function planText(planned: PlannedBuild, page: Page): string[] {
   const { plan, space, unresolved } = planned;
-  const missing = unresolved.map(({ node, message }) => page.paint('yellow', `not resolved: ${node}: ${message}`));
-  if (plan.steps.length === 0) return [...missing, missing.length === 0 ? 'up to date' : 'no other step is known'];
+  const missing = unresolved.map(({ node, message }) =>
+    page.paint('yellow', `not resolved: ${node}: ${message}`),
+  );
+  if (plan.steps.length === 0)
+    return [...missing, missing.length === 0 ? 'up to date' : 'no other step is known'];
   const { run, restore, fresh } = countSteps(plan);
   return [
     ...table(
@@ -99,15 +106,26 @@ export function planText(planned: PlannedBuild, page: Page): string[] {
 }
 
 /** `merged → qcow2`: what streams through a step, and the step's own node. */
-export function chainText({ through, node }: { readonly through: readonly string[]; readonly node: string }): string {
+export function chainText({
+  through,
+  node,
+}: {
+  readonly through: readonly string[];
+  readonly node: string;
+}): string {
   return [...through, node].join(' → ');
 }
 
 function countSteps(plan: Plan): PlanJson['summary'] {
   const restore = plan.steps.filter(({ work }) => work === 'restore').length;
-  const run = plan.steps.reduce((sum, { work, through }) => sum + (work === 'restore' ? 0 : 1 + through.length), 0);
+  const run = plan.steps.reduce(
+    (sum, { work, through }) => sum + (work === 'restore' ? 0 : 1 + through.length),
+    0,
+  );
   const touched = new Set(plan.steps.flatMap(({ node, through }) => [...through, node]));
-  const fresh = [...plan.nodes.values()].filter(({ name, state }) => state === 'fresh' && !touched.has(name)).length;
+  const fresh = [...plan.nodes.values()].filter(
+    ({ name, state }) => state === 'fresh' && !touched.has(name),
+  ).length;
   return { run, restore, fresh };
 }
 
@@ -142,7 +160,8 @@ function costText(plan: Plan): string {
         ? `${formatBytes(downloadBytes)} to download`
         : 'nothing to download';
   const beside = downloadBytes > 0 || downloadUnknown > 0 ? ' beside the download' : '';
-  if (timeUnknown > 0) return `${download}; ${expectedMs > 0 ? `more than ${formatDuration(expectedMs)}${beside}` : 'time not known'}`;
+  if (timeUnknown > 0)
+    return `${download}; ${expectedMs > 0 ? `more than ${formatDuration(expectedMs)}${beside}` : 'time not known'}`;
   return expectedMs > 0 ? `${download}; about ${formatDuration(expectedMs)}${beside}` : download;
 }
 

@@ -1,5 +1,5 @@
 // What `res show` says: everything known about one node.
-import { digestAlgorithm, type Digest } from '../model/digest.js';
+import { type Digest, digestAlgorithm } from '../model/digest.js';
 import type { JsonObject } from '../model/json.js';
 import type { LockEntry } from '../model/lock.js';
 import type { Node, NodeSection } from '../model/node.js';
@@ -16,7 +16,9 @@ export interface ShownNode {
   readonly output: string | null;
   /** Of artifacts that are locked. */
   readonly source: { readonly id: string; readonly entry: LockEntry | undefined } | undefined;
-  readonly lastRun: { readonly at: number; readonly durationMs: number; readonly status: 'done' | 'failed' } | undefined;
+  readonly lastRun:
+    | { readonly at: number; readonly durationMs: number; readonly status: 'done' | 'failed' }
+    | undefined;
   /** Absolute; undefined when the node left none. */
   readonly log: string | undefined;
   /** Plain checksums by output, where they were asked for; null where the bytes are not at hand. */
@@ -120,7 +122,9 @@ export function showText(shown: ShownNode, page: Page): string[] {
       lines.push(`${page.paint('dim', (i === 0 ? name : '').padEnd(12))}${oneLine(value)}`);
     });
   };
-  lines.push(`${page.paint('bold', json.name)}${json.description === null ? '' : `  ${oneLine(json.description)}`}`);
+  lines.push(
+    `${page.paint('bold', json.name)}${json.description === null ? '' : `  ${oneLine(json.description)}`}`,
+  );
   lines.push(
     `${page.paint('dim', 'state'.padEnd(12))}${page.paint(stateColours[json.state], json.state)}${json.present ? '' : ', bytes not at hand'}`,
   );

@@ -22,7 +22,7 @@ export function table(columns: readonly Column[], rows: readonly (readonly Cell[
   const natural = columns.map((column, i) =>
     used[i] ? Math.max(width(column.title), ...cells.map((row) => width(row[i] ?? ''))) : 0,
   );
-  const widths = fit(columns, natural, page.width - GAP.length * (used.filter(Boolean).length - 1));
+  const widths = shrink(columns, natural, page.width - GAP.length * (used.filter(Boolean).length - 1));
   const place = (i: number, text: string, colour: Colour | undefined): string => {
     const column = columns[i];
     const cells = widths[i] ?? 0;
@@ -31,7 +31,11 @@ export function table(columns: readonly Column[], rows: readonly (readonly Cell[
     // Only the text is coloured, never the padding: trailing blanks can then be trimmed.
     return colour ? padded.replace(cut, () => page.paint(colour, cut)) : padded;
   };
-  const line = (parts: readonly string[]) => parts.filter((_, i) => used[i]).join(GAP).trimEnd();
+  const line = (parts: readonly string[]) =>
+    parts
+      .filter((_, i) => used[i])
+      .join(GAP)
+      .trimEnd();
   return [
     line(columns.map((column, i) => place(i, column.title, 'dim'))),
     ...rows.map((row, at) =>
@@ -45,7 +49,7 @@ export function table(columns: readonly Column[], rows: readonly (readonly Cell[
   ];
 }
 
-function fit(columns: readonly Column[], natural: readonly number[], room: number): readonly number[] {
+function shrink(columns: readonly Column[], natural: readonly number[], room: number): readonly number[] {
   const widths = [...natural];
   let excess = widths.reduce((sum, cells) => sum + cells, 0) - room;
   while (excess > 0) {

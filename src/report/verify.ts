@@ -24,9 +24,13 @@ export function verifyText({ checked, bytes }: VerifyJson, page: Page): string[]
   return [
     ...bad.flatMap(({ path, place, node, state, expected, actual }) => [
       `${page.paint('red', state.padEnd(8))} ${page.path(path)}${node === null ? '' : ` (${node}, ${place})`}`,
-      ...(state === 'mismatch' ? [`         expected ${expected}`, `         found    ${actual ?? 'nothing'}`] : []),
+      ...(state === 'mismatch'
+        ? [`         expected ${expected}`, `         found    ${actual ?? 'nothing'}`]
+        : []),
     ]),
     bad.length === 0 ? `${total}: all as recorded` : `${total}: ${bad.length} not as recorded`,
-    ...(bad.length === 0 ? [] : ['hint: `res build` makes what is missing again; `--overwrite` replaces changed outputs.']),
+    ...(bad.length === 0
+      ? []
+      : ['hint: `res build` makes what is missing again; `--overwrite` replaces changed outputs.']),
   ];
 }

@@ -51,7 +51,9 @@ function linkText(
 ): string[] {
   const indent = depth === 0 ? '' : `${'   '.repeat(depth - 1)}└─ `;
   const below = '   '.repeat(depth);
-  const lines = named ? [`${indent}${page.paint('bold', node)}${depth === 0 ? ' (the root cause)' : ''}`] : [];
+  const lines = named
+    ? [`${indent}${page.paint('bold', node)}${depth === 0 ? ' (the root cause)' : ''}`]
+    : [];
   const inner = named ? `${below}   ` : '';
   return [...lines, ...reasons.flatMap((reason) => reasonLines(reason).map((line) => `${inner}${line}`))];
 }
@@ -67,7 +69,9 @@ function reasonLines(reason: Reason): string[] {
 }
 
 function placeOf({ subject, detail }: Reason): string[] {
-  return subject === undefined || subject === detail || !subject.startsWith('/') ? [] : [`  ${oneLine(subject)}`];
+  return subject === undefined || subject === detail || !subject.startsWith('/')
+    ? []
+    : [`  ${oneLine(subject)}`];
 }
 
 /** Digests of several files stand one a line. */

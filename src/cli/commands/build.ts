@@ -2,8 +2,8 @@
 import { build } from '../../execute/build.js';
 import { resultText } from '../../report/build.js';
 import type { Context } from '../context.js';
-import { openContextWorkspace, select } from '../load.js';
 import { createBuildFace } from '../faces/create.js';
+import { openContextWorkspace, select } from '../load.js';
 import { variantWarnings } from '../variants.js';
 
 export async function run(context: Context, names: readonly string[]): Promise<number> {

@@ -1,8 +1,8 @@
 // `res completion SHELL`: the script that a shell loads. The script only asks; what can be said next is res's to know.
 import { nearest } from '../../manifest/nearest.js';
 import { ResError } from '../../model/error.js';
-import type { Context } from '../context.js';
 import { bash, fish, zsh } from '../completion/scripts.js';
+import type { Context } from '../context.js';
 
 const scripts: Readonly<Record<string, string>> = { bash, zsh, fish };
 

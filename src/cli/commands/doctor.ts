@@ -17,7 +17,8 @@ import { loadContextGraph } from '../load.js';
 export async function run(context: Context): Promise<number> {
   const { flags, out, err } = context;
   const system = systemOf(context);
-  if (flags.fix && system.which('qemu-img') === undefined) await installQemuImg(system, (line) => err.line(line));
+  if (flags.fix && system.which('qemu-img') === undefined)
+    await installQemuImg(system, (line) => err.line(line));
   const checks = await examine(context, system);
   if (flags.json) out.json(doctorJson(checks));
   else out.lines(doctorText(checks, out.page));
@@ -50,7 +51,9 @@ async function examineManifest(context: Context): Promise<{ graph: Graph | undef
     const [first] = error.diagnostics;
     const where = first?.location ? `${first.location.file}:${first.location.line}: ` : '';
     const detail = first ? `${error.message}: ${where}${first.message}` : error.message;
-    const hint = missing ? (error.hint ?? null) : (first?.hint ?? error.hint ?? '`res list` shows all errors.');
+    const hint = missing
+      ? (error.hint ?? null)
+      : (first?.hint ?? error.hint ?? '`res list` shows all errors.');
     return { graph: undefined, check: { name, state: missing ? 'warn' : 'fail', detail, hint } };
   }
 }
@@ -70,7 +73,7 @@ async function examineQemuImg({ env }: Context, system: System, graph: Graph | u
     name: 'qemu-img',
     state: failed ? 'fail' : 'ok',
     detail: failed ? `${path} does not run: ${said}` : `${said.replace(/^qemu-img version /, '')}, ${path}`,
-    hint: failed ? 'Install it anew with the system\'s package manager.' : null,
+    hint: failed ? "Install it anew with the system's package manager." : null,
   };
 }
 
@@ -92,7 +95,10 @@ async function examineNetwork({ env, flags }: Context): Promise<readonly Check[]
     return [network, proxy, checkToken(env)];
   } catch (error) {
     if (!(error instanceof ResError)) throw error;
-    return [{ name: 'network', state: 'fail', detail: error.message, hint: error.hint ?? null }, checkToken(env)];
+    return [
+      { name: 'network', state: 'fail', detail: error.message, hint: error.hint ?? null },
+      checkToken(env),
+    ];
   }
 }
 
@@ -101,7 +107,9 @@ function examineRecords({ env, out }: Context, graph: Graph): readonly Check[] {
     const workspace = openWorkspace({ graph, env });
     const remote = [...graph.nodes.values()].flatMap((node) => {
       const maker = makerOf(node);
-      return maker.is === 'source' && maker.source.place === 'remote' ? [maker.source.identity(node.recipe)] : [];
+      return maker.is === 'source' && maker.source.place === 'remote'
+        ? [maker.source.identity(node.recipe)]
+        : [];
     });
     const unlocked = new Set(remote.filter((identity) => !workspace.lock.has(identity)));
     const lock: Check = {
@@ -114,7 +122,8 @@ function examineRecords({ env, out }: Context, graph: Graph): readonly Check[] {
     const state: Check = {
       name: 'state',
       state: damage.length === 0 ? 'ok' : 'warn',
-      detail: damage.length === 0 ? `${count(workspace.state.traces.size, 'result')} known` : damage.join('; '),
+      detail:
+        damage.length === 0 ? `${count(workspace.state.traces.size, 'result')} known` : damage.join('; '),
       hint: damage.length === 0 ? null : 'What was lost is found out again by the next build.',
     };
     return [lock, state];

@@ -20,7 +20,12 @@ export async function run(context: Context, names: readonly string[]): Promise<n
   const asked = names.length > 0 ? names.map((name) => checkNode(graph, name)) : graph.manifest.defaults;
   const roots = asked.length > 0 ? asked : select(graph, []);
   const plan = await stateOf(context, graph, roots);
-  const picture = drawing(graph, closure(graph, roots), roots, (name) => plan?.nodes.get(name)?.state ?? null);
+  const picture = drawing(
+    graph,
+    closure(graph, roots),
+    roots,
+    (name) => plan?.nodes.get(name)?.state ?? null,
+  );
   const format = flags.json ? 'json' : (flags.format ?? 'text');
   if (format === 'json') out.json(graphJson(picture));
   else if (format === 'dot') out.lines(graphDot(picture));
@@ -30,7 +35,11 @@ export async function run(context: Context, names: readonly string[]): Promise<n
 }
 
 /** The shape of a graph is of use without its states too: a lock that cannot be read does not keep it back. */
-async function stateOf({ env, err }: Context, graph: Graph, roots: readonly string[]): Promise<Plan | undefined> {
+async function stateOf(
+  { env, err }: Context,
+  graph: Graph,
+  roots: readonly string[],
+): Promise<Plan | undefined> {
   try {
     return await planNodes(openWorkspace({ graph, env }), roots);
   } catch (error) {

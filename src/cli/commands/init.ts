@@ -17,7 +17,10 @@ export const templates: Readonly<Record<string, Template>> = {
   'vswarm-u': {
     about: 'kernel, client and disk image of vSwarm-u, for QEMU and gem5',
     file: 'resources.yaml',
-    next: ['res list          the variants and what they work with', 'res build         download and convert'],
+    next: [
+      'res list          the variants and what they work with',
+      'res build         download and convert',
+    ],
   },
   gem5: {
     about: 'a kernel and a disk image for gem5, from URLs of yours',
@@ -60,7 +63,8 @@ function forUsers(text: string): string {
 function unknownTemplate(name: string | undefined): ResError {
   const list = Object.entries(templates).map(([key, { about }]) => `  res init ${key.padEnd(9)} ${about}`);
   const near = name === undefined ? undefined : nearest(name, Object.keys(templates));
-  const message = name === undefined ? 'res init needs the name of a template' : `there is no template ${name}`;
+  const message =
+    name === undefined ? 'res init needs the name of a template' : `there is no template ${name}`;
   const hint = near === undefined ? `templates:\n${list.join('\n')}` : `did you mean \`${near}\`?`;
   return new ResError('usage', message, { hint });
 }

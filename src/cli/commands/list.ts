@@ -7,7 +7,9 @@ export async function run(context: Context, names: readonly string[]): Promise<n
   const { flags, out } = context;
   const graph = await loadContextGraph(context);
   const listed =
-    names.length === 0 ? graph.manifest.nodes.map(({ name }) => name) : names.map((name) => checkNode(graph, name));
+    names.length === 0
+      ? graph.manifest.nodes.map(({ name }) => name)
+      : names.map((name) => checkNode(graph, name));
   if (flags.json) out.json(listJson(graph, listed));
   else out.lines(listText(graph, listed, out.page));
   return 0;

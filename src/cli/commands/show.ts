@@ -6,7 +6,7 @@ import type { NodePlan } from '../../model/plan.js';
 import { lastRun } from '../../plan/record.js';
 import { makerOf } from '../../plan/registry.js';
 import type { Workspace } from '../../plan/workspace.js';
-import { showJson, type ShownNode, showText } from '../../report/show.js';
+import { type ShownNode, showJson, showText } from '../../report/show.js';
 import type { Context } from '../context.js';
 import { planAround } from '../known.js';
 import { checkNode, openContextWorkspace } from '../load.js';
@@ -20,7 +20,8 @@ export async function run(context: Context, [name = '']: readonly string[]): Pro
   const plan = (await planAround(workspace, name)).nodes.get(name);
   if (!node || !plan) throw new Error(`${name} is not in its own plan`);
   const maker = makerOf(node);
-  const source = maker.is === 'source' && maker.source.place === 'remote' ? maker.source.identity(node.recipe) : undefined;
+  const source =
+    maker.is === 'source' && maker.source.place === 'remote' ? maker.source.identity(node.recipe) : undefined;
   const log = logFile(workspace, name);
   const shown: ShownNode = {
     node,
@@ -36,7 +37,10 @@ export async function run(context: Context, [name = '']: readonly string[]): Pro
   return 0;
 }
 
-async function plainChecksums(workspace: Workspace, { outputs, content }: NodePlan): Promise<(string | null)[]> {
+async function plainChecksums(
+  workspace: Workspace,
+  { outputs, content }: NodePlan,
+): Promise<(string | null)[]> {
   const sums: (string | null)[] = [];
   for (const [i, { digest, path }] of outputs.entries()) {
     const type = content?.[i]?.type;

@@ -13,7 +13,13 @@ export async function run(context: Context, names: readonly string[]): Promise<n
   const node = 'verify';
   let report: Awaited<ReturnType<typeof verify>>;
   try {
-    face.listener({ type: 'started', node, work: 'execute', detail: 'hashing outputs and store', through: [] });
+    face.listener({
+      type: 'started',
+      node,
+      work: 'execute',
+      detail: 'hashing outputs and store',
+      through: [],
+    });
     report = await verify(workspace, requested, {
       signal: context.interruptible(),
       onProgress: (done, total) => face.listener({ type: 'progress', node, done, total, unit: 'bytes' }),

@@ -11,7 +11,11 @@ export interface Grammar {
   readonly commands: readonly { readonly name: string; readonly summary: string; readonly args: string }[];
   /** Flags before a command's name, and those of each command. */
   options(command: string | undefined): readonly Option[];
-  readonly params: readonly { readonly name: string; readonly enum?: readonly string[]; readonly default?: string }[];
+  readonly params: readonly {
+    readonly name: string;
+    readonly enum?: readonly string[];
+    readonly default?: string;
+  }[];
   nodes(): Promise<readonly Candidate[]>;
   readonly templates: readonly Candidate[];
 }
@@ -23,7 +27,11 @@ export async function candidates(words: readonly string[], grammar: Grammar): Pr
   return (await offered(before, typed, grammar)).filter(({ value }) => value.startsWith(typed));
 }
 
-async function offered(before: readonly string[], typed: string, grammar: Grammar): Promise<readonly Candidate[]> {
+async function offered(
+  before: readonly string[],
+  typed: string,
+  grammar: Grammar,
+): Promise<readonly Candidate[]> {
   const { command, pending, rest } = readWords(before, grammar);
   if (pending) return valuesOf(pending, typed, grammar);
   const options = grammar.options(command);
@@ -32,9 +40,13 @@ async function offered(before: readonly string[], typed: string, grammar: Gramma
     const option = at < 0 ? undefined : options.find(({ long }) => long === typed.slice(0, at));
     if (!option) return options.filter(({ hidden }) => !hidden).flatMap(flagCandidates);
     const prefix = typed.slice(0, at + 1);
-    return valuesOf(option, typed.slice(at + 1), grammar).map(({ value, about }) => ({ value: prefix + value, about }));
+    return valuesOf(option, typed.slice(at + 1), grammar).map(({ value, about }) => ({
+      value: prefix + value,
+      about,
+    }));
   }
-  if (command === undefined) return grammar.commands.map(({ name, summary }) => ({ value: name, about: summary }));
+  if (command === undefined)
+    return grammar.commands.map(({ name, summary }) => ({ value: name, about: summary }));
   if (command === 'init') return grammar.templates;
   if (command === 'completion') return ['bash', 'zsh', 'fish'].map((value) => ({ value, about: '' }));
   const spec = grammar.commands.find(({ name }) => name === command);
@@ -67,7 +79,10 @@ function valuesOf(option: Option, typed: string, { params }: Grammar): readonly 
     const at = typed.indexOf('=');
     if (at < 0) return params.map(({ name }) => ({ value: `${name}=`, about: '' }));
     const name = typed.slice(0, at);
-    return paramValues(params.find((param) => param.name === name)).map((value) => ({ value: `${name}=${value}`, about: '' }));
+    return paramValues(params.find((param) => param.name === name)).map((value) => ({
+      value: `${name}=${value}`,
+      about: '',
+    }));
   }
   const param = params.find(({ name }) => option.long === `--${name}`);
   return (option.argChoices ?? paramValues(param)).map((value) => ({ value, about: '' }));

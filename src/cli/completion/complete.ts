@@ -1,8 +1,8 @@
 // `res __complete -- WORD…`, which the completion scripts call: candidates for the last word, one a line. Silent about
 // all trouble: a shell asks in the middle of typing.
 import { ResError } from '../../model/error.js';
-import { commands } from '../commands.js';
 import { templates } from '../commands/init.js';
+import { commands } from '../commands.js';
 import type { ManifestContext } from '../context.js';
 import type { Host } from '../host.js';
 import { findParams } from '../params.js';
@@ -24,7 +24,8 @@ export async function complete(argv: readonly string[], host: Host): Promise<num
     nodes: () => nodeCandidates({ ...scanned, cwd: host.cwd, env: host.env, set: {} }),
     templates: Object.entries(templates).map(([value, { about }]) => ({ value, about })),
   });
-  for (const { value, about } of found) host.stdout.write(about === '' ? `${value}\n` : `${value}\t${about}\n`);
+  for (const { value, about } of found)
+    host.stdout.write(about === '' ? `${value}\n` : `${value}\t${about}\n`);
   return 0;
 }
 
@@ -32,7 +33,10 @@ async function nodeCandidates(context: ManifestContext): Promise<readonly Candid
   const { loadContextGraph } = await import('../load.js');
   try {
     const graph = await loadContextGraph(context);
-    return graph.manifest.nodes.map(({ name, kind, description }) => ({ value: name, about: description ?? kind }));
+    return graph.manifest.nodes.map(({ name, kind, description }) => ({
+      value: name,
+      about: description ?? kind,
+    }));
   } catch (error) {
     if (error instanceof ResError) return [];
     throw error;

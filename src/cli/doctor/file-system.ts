@@ -19,7 +19,10 @@ export async function checkFileSystem(dir: string): Promise<readonly Check[]> {
     name: 'disk',
     state: free < LITTLE_BYTES ? 'warn' : 'ok',
     detail: `${formatBytes(free)} free in ${dir}`,
-    hint: free < LITTLE_BYTES ? 'Disk images take several GiB: make room, or move the store with RES_STORE.' : null,
+    hint:
+      free < LITTLE_BYTES
+        ? 'Disk images take several GiB: make room, or move the store with RES_STORE.'
+        : null,
   };
   let scratch: string;
   try {
@@ -28,7 +31,12 @@ export async function checkFileSystem(dir: string): Promise<readonly Check[]> {
     const message = error instanceof Error ? error.message : String(error);
     return [
       disk,
-      { name: 'file system', state: 'fail', detail: `cannot be written to: ${message}`, hint: 'Work in a folder that is yours.' },
+      {
+        name: 'file system',
+        state: 'fail',
+        detail: `cannot be written to: ${message}`,
+        hint: 'Work in a folder that is yours.',
+      },
     ];
   }
   try {
@@ -40,7 +48,9 @@ export async function checkFileSystem(dir: string): Promise<readonly Check[]> {
         name: 'file system',
         state: sparse ? 'ok' : 'warn',
         detail: `sparse files: ${sparse ? 'yes' : 'no'}; clones (reflink): ${clones ? 'yes' : 'no, files are copied where two are needed'}`,
-        hint: sparse ? null : 'Raw images take their full size here. ext4, xfs, btrfs, zfs and apfs keep holes.',
+        hint: sparse
+          ? null
+          : 'Raw images take their full size here. ext4, xfs, btrfs, zfs and apfs keep holes.',
       },
     ];
   } finally {

@@ -72,7 +72,9 @@ function reasonOf(error: unknown): string {
 export function apiUrl(env: Env): URL {
   const text = env.GITHUB_API_URL || 'https://api.github.com';
   if (!URL.canParse(text)) {
-    throw new ResError('config-invalid', 'GITHUB_API_URL is not a URL', { hint: 'Unset it, or set it to https://HOST/api/v3.' });
+    throw new ResError('config-invalid', 'GITHUB_API_URL is not a URL', {
+      hint: 'Unset it, or set it to https://HOST/api/v3.',
+    });
   }
   return new URL(text);
 }

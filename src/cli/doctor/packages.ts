@@ -1,7 +1,8 @@
 // The system's package manager: which one it is, and what it must run to install qemu-img.
-import type { Check } from '../../report/doctor.js';
+
 import { ResError } from '../../model/error.js';
 import { formatCommand } from '../../report/command-line.js';
+import type { Check } from '../../report/doctor.js';
 
 type Argv = readonly [string, ...string[]];
 
@@ -39,7 +40,10 @@ export interface System {
 }
 
 /** What must be run to install qemu-img; undefined where no known package manager is there. */
-export function installCommands({ which, isRoot }: Pick<System, 'which' | 'isRoot'>): readonly Argv[] | undefined {
+export function installCommands({
+  which,
+  isRoot,
+}: Pick<System, 'which' | 'isRoot'>): readonly Argv[] | undefined {
   const manager = MANAGERS.find(({ program }) => which(program) !== undefined);
   if (!manager) return undefined;
   const sudo = manager.root && !isRoot && which('sudo') !== undefined;
@@ -53,9 +57,13 @@ export function installCommands({ which, isRoot }: Pick<System, 'which' | 'isRoo
 export async function installQemuImg(system: System, say: (line: string) => void): Promise<void> {
   const commands = installCommands(system);
   if (!commands) {
-    throw new ResError('tool-missing', 'no known package manager is here (apt-get, dnf, pacman, zypper, brew)', {
-      hint: 'Install qemu-img by hand; it is part of QEMU: https://www.qemu.org/download/',
-    });
+    throw new ResError(
+      'tool-missing',
+      'no known package manager is here (apt-get, dnf, pacman, zypper, brew)',
+      {
+        hint: 'Install qemu-img by hand; it is part of QEMU: https://www.qemu.org/download/',
+      },
+    );
   }
   say('qemu-img is missing; to install it, this will be run:');
   for (const argv of commands) say(`  ${formatCommand(argv)}`);

@@ -33,7 +33,9 @@ function progressText(running: RunningNode): string {
   if (!progress) return node;
   const left = timeLeft(running);
   const parts = [
-    progress.unit === 'percent' ? `${Math.floor(progress.done)} %` : formatDone(progress.done, progress.total),
+    progress.unit === 'percent'
+      ? `${Math.floor(progress.done)} %`
+      : formatDone(progress.done, progress.total),
     ...(progress.unit === 'bytes' && rate !== undefined ? [formatRate(rate)] : []),
     ...(left === undefined ? [] : [`${formatLeft(left)} left`]),
   ];

@@ -20,7 +20,8 @@ export function rowText(running: RunningNode, mark: string, now: number, cells: 
   const label = chainText(running);
   const name = cutMiddle(label, Math.max(1, room()));
   const detailRoom = room() - width(name) - 2;
-  const detail = detailRoom >= 8 && running.detail !== '' ? `  ${cutEnd(oneLine(running.detail), detailRoom)}` : '';
+  const detail =
+    detailRoom >= 8 && running.detail !== '' ? `  ${cutEnd(oneLine(running.detail), detailRoom)}` : '';
   const left = `${page.paint('bold', name)}${page.paint('dim', detail)}`;
   const tail = figures.map((text) => `  ${text}`).join('');
   const filled = tail.trim() === '' ? left : padEnd(left, room()) + tail;
@@ -32,7 +33,10 @@ function figuresOf(running: RunningNode, now: number): string[] {
   const { progress, rate, since } = running;
   if (!progress) return [padStart(formatLeft(Math.floor((now - since) / 1000) * 1000), DONE_CELLS)];
   const leftMs = timeLeft(running);
-  const left = padStart(leftMs === undefined || leftMs > 359_999_000 ? '' : `${formatLeft(leftMs)} left`, LEFT_CELLS);
+  const left = padStart(
+    leftMs === undefined || leftMs > 359_999_000 ? '' : `${formatLeft(leftMs)} left`,
+    LEFT_CELLS,
+  );
   if (progress.unit === 'percent') {
     return [padStart(`${Math.floor(progress.done)} %`, DONE_CELLS), padStart('', RATE_CELLS), left];
   }

@@ -41,7 +41,15 @@ export class Running {
         return;
       case 'started': {
         const { node, work, detail, through } = event;
-        this.#entries.set(node, { node, work, detail, through, since: now, progress: undefined, samples: [] });
+        this.#entries.set(node, {
+          node,
+          work,
+          detail,
+          through,
+          since: now,
+          progress: undefined,
+          samples: [],
+        });
         return;
       }
       case 'progress': {
@@ -66,7 +74,10 @@ export class Running {
 
   /** In the order in which they started. */
   nodes(now: number): readonly RunningNode[] {
-    return Array.from(this.#entries.values(), ({ samples, ...entry }) => ({ ...entry, rate: rateOf(samples, now) }));
+    return Array.from(this.#entries.values(), ({ samples, ...entry }) => ({
+      ...entry,
+      rate: rateOf(samples, now),
+    }));
   }
 
   get counts(): { done: number; total: number; running: number; failed: number } {
@@ -90,7 +101,8 @@ export function timeLeft({ progress, rate }: RunningNode): number | undefined {
 function progressed(entry: Entry, event: Extract<BuildEvent, { type: 'progress' }>, now: number): Entry {
   const { done, total, unit } = event;
   // A transfer that began again, or another unit: what was measured before says nothing about it.
-  const restarted = entry.progress !== undefined && (entry.progress.unit !== unit || done < entry.progress.done);
+  const restarted =
+    entry.progress !== undefined && (entry.progress.unit !== unit || done < entry.progress.done);
   const kept = restarted ? [] : entry.samples.filter(([at]) => now - at <= RATE_WINDOW_MS);
   return { ...entry, progress: { done, total, unit }, samples: [...kept, [now, done]] };
 }

@@ -1,20 +1,26 @@
 // Events in words: the one line that an event leaves, the same on a screen and in a log.
 import type { BuildEvent } from '../../model/event.js';
+import { errorText } from '../../report/error.js';
 import { count, formatBytes, formatDuration } from '../../report/format.js';
 import type { Page } from '../../report/paint.js';
-import { errorText } from '../../report/error.js';
 import { chainText } from '../../report/plan.js';
 import { oneLine } from '../../report/text.js';
 
 type EventOf<T extends BuildEvent['type']> = Extract<BuildEvent, { type: T }>;
 
 export function startedText({ work, detail, through, node }: EventOf<'started'>): string {
-  const verb = { download: 'downloading', execute: detail === '' ? 'running' : '', restore: 'restoring' }[work];
+  const verb = { download: 'downloading', execute: detail === '' ? 'running' : '', restore: 'restoring' }[
+    work
+  ];
   const words = [verb, oneLine(detail)].filter((word) => word !== '').join(' ');
   return `${chainText({ through, node })}: ${words}`;
 }
 
-export function finishedText(event: EventOf<'finished'>, page: Page, place: (output: string) => string): string {
+export function finishedText(
+  event: EventOf<'finished'>,
+  page: Page,
+  place: (output: string) => string,
+): string {
   const { node, work, duration_ms, size, output } = event;
   const verb = { download: 'downloaded', execute: 'made', restore: 'restored' }[work];
   const where = output === null ? '' : ` → ${place(output)}`;
@@ -22,7 +28,10 @@ export function finishedText(event: EventOf<'finished'>, page: Page, place: (out
 }
 
 export function plannedText({ run, restore, fresh, download_bytes }: EventOf<'planned'>): string {
-  const download = download_bytes === null ? 'size of the download not known yet' : `${formatBytes(download_bytes)} to download`;
+  const download =
+    download_bytes === null
+      ? 'size of the download not known yet'
+      : `${formatBytes(download_bytes)} to download`;
   return `${run} to run, ${restore} to restore, ${fresh} fresh${download_bytes === 0 ? '' : `; ${download}`}`;
 }
 
