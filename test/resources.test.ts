@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { loadGraph } from '../src/graph/load.js';
 import { kinds } from '../src/kinds/registry.js';
 import type { Graph } from '../src/model/graph.js';
+import type { KindReferences } from '../src/model/node.js';
 import { sources } from '../src/sources/registry.js';
 import { REPO_ROOT } from './rig/places.js';
 
@@ -119,6 +120,6 @@ it('RESOURCES and GEM5_DIR in the environment move the outputs and gem5', () => 
 });
 
 function load(set: Record<string, string>, env: Record<string, string> = {}): Graph {
-  const known = new Map([...sources, ...kinds]);
+  const known = new Map<string, KindReferences>([...sources, ...kinds]);
   return loadGraph({ file: join(REPO_ROOT, 'resources.yaml'), cwd: REPO_ROOT, set, env, kinds: known });
 }

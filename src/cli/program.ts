@@ -9,12 +9,16 @@ import { version } from './package.js';
 
 type Action = (spec: CommandSpec, args: readonly string[], options: Record<string, unknown>) => Promise<void>;
 
-/** @param assigned gets the params that the command line sets, in its order */
+/**
+ * @param assigned gets the params that the command line sets, in its order
+ * @param wanted the command that the line is about: others get no flags, which would take time; undefined for all
+ */
 export function createProgram(
   params: readonly ParamDeclaration[],
   assigned: [string, string][],
   host: Pick<Host, 'stdout' | 'stderr'>,
   action: Action,
+  wanted?: string,
 ): Command {
   const program = new Command('res')
     .description('A make for disk images: declare where things come from and what is made of them.')
@@ -41,8 +45,10 @@ export function createProgram(
   for (const spec of commands) {
     const command = program.command(spec.name).description(spec.summary);
     if (spec.args !== '') command.addArgument(new Argument(spec.args));
-    for (const name of spec.flags) command.addOption(option(name));
-    addCommonFlags(command, spec.manifest ? params : [], assigned);
+    if (wanted === undefined || wanted === spec.name) {
+      for (const name of spec.flags) command.addOption(option(name));
+      addCommonFlags(command, spec.manifest ? params : [], assigned);
+    }
     command.action(async () => {
       await action(spec, command.args, { ...program.opts(), ...command.opts() });
     });

@@ -7,6 +7,7 @@ import type { Context } from './context.js';
 import { readFlags } from './flags.js';
 import type { Host } from './host.js';
 import { createOutput } from './output.js';
+import { version } from './package.js';
 import { createProgram } from './program.js';
 import { scan } from './scan.js';
 import { reportError } from './trouble.js';
@@ -22,28 +23,42 @@ const PRINTED: ReadonlySet<string> = new Set([
 export async function run(argv: readonly string[], host: Host): Promise<number> {
   if (argv[0] === '__complete')
     return (await import('./completion/complete.js')).complete(argv.slice(1), host);
+  // Asked for by scripts, and what it costs is what starting costs.
+  if (argv.length === 1 && argv[0] === '--version') {
+    host.stdout.write(`res ${version()}\n`);
+    return 0;
+  }
   const scanned = scan(argv, host.cwd);
   const spec = commands.find(({ name }) => name === scanned.command);
-  const params = !spec || spec.manifest ? (await import('./params.js')).findParams(scanned, host.cwd) : [];
+  // Only as the first word is it surely the command, and not the value of a param's flag.
+  const sure = spec !== undefined && argv[0] === spec.name ? spec : undefined;
+  const params =
+    sure === undefined || sure.manifest ? (await import('./params.js')).findParams(scanned, host.cwd) : [];
   const assigned: [string, string][] = [];
   let status = 0;
-  const program = createProgram(params, assigned, host, async (chosen, args, options) => {
-    const flags = readFlags(options);
-    const { cwd, env } = host;
-    const output = { color: flags.color, env, cwd };
-    const context: Context = {
-      flags,
-      env,
-      dir: scanned.dir,
-      cwd,
-      file: scanned.file,
-      set: Object.fromEntries(assigned),
-      out: createOutput(host.stdout, output),
-      err: createOutput(host.stderr, output),
-      interruptible: () => host.interruptible(),
-    };
-    status = await (await chosen.load()).run(context, args);
-  });
+  const program = createProgram(
+    params,
+    assigned,
+    host,
+    async (chosen, args, options) => {
+      const flags = readFlags(options);
+      const { cwd, env } = host;
+      const output = { color: flags.color, env, cwd };
+      const context: Context = {
+        flags,
+        env,
+        dir: scanned.dir,
+        cwd,
+        file: scanned.file,
+        set: Object.fromEntries(assigned),
+        out: createOutput(host.stdout, output),
+        err: createOutput(host.stderr, output),
+        interruptible: () => host.interruptible(),
+      };
+      status = await (await chosen.load()).run(context, args);
+    },
+    sure?.name,
+  );
   try {
     await program.parseAsync([...argv], { from: 'user' });
     return status;

@@ -28,6 +28,8 @@ export interface ExecutionOptions {
   readonly workspace: Workspace;
   readonly closure: readonly string[];
   readonly requested: ReadonlySet<string>;
+  /** Nodes that nobody asked for, whose outputs hold another variant and can be put right without work. */
+  readonly outdated: readonly string[];
   readonly fusion: Fusion;
   readonly pools: Pools;
   readonly priority: (node: string) => number;
@@ -81,10 +83,11 @@ export class Execution {
 
   /** Brings every requested node up to date. Failures are kept in `failed` and `skipped`; only bugs reject. */
   async run(): Promise<void> {
-    const targets = this.#o.force ? this.#o.closure : [...this.#o.requested];
+    const obtained = new Set([...this.#o.requested, ...this.#o.outdated]);
+    const targets = this.#o.force ? this.#o.closure : [...obtained];
     const outcomes = await Promise.allSettled(
       targets.map(async (name) => {
-        if (!this.#o.force || this.#o.requested.has(name)) await this.obtain(name);
+        if (obtained.has(name)) await this.obtain(name);
         else if (!this.#streamsAway(name)) await this.#know(name);
       }),
     );

@@ -82,6 +82,7 @@ async function buildLocked(
     workspace,
     closure: names,
     requested: new Set(requested),
+    outdated: plan.steps.filter(({ work }) => work === 'restore').map(({ node }) => node),
     fusion: planFusion(workspace.graph, names, new Set(requested)),
     pools: new Pools(poolLimits(jobs, workspace.graph.manifest.pools)),
     priority: criticalPaths(workspace, names),

@@ -38,7 +38,7 @@ export function loadGraph(request: GraphRequest): Graph {
       const [first, second] = [cycle[0] ?? '', cycle[1] ?? cycle[0]];
       const path = references.get(first)?.find(({ node }) => node === second)?.path ?? [];
       const location = byName.get(first)?.locate(path);
-      const message = `the nodes need each other: ${[...cycle, first].join(' -> ')}`;
+      const message = `the nodes form a cycle: ${[...cycle, first].join(' -> ')}`;
       complain(location ? { message, location } : { message });
     }
   }

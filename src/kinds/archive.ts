@@ -43,7 +43,8 @@ export function safeSegments(archive: string, name: string): readonly string[] {
   if (name === '') throw unsafe(archive, name, 'has no name');
   if (name.includes('\0')) throw unsafe(archive, name, 'has a zero byte in its name');
   if (name.includes('\ufffd')) throw unsafe(archive, name, 'has a name that is not UTF-8');
-  if (name.includes('\\')) throw unsafe(archive, name, 'has a backslash in its name, which some systems take for a separator');
+  if (name.includes('\\'))
+    throw unsafe(archive, name, 'has a backslash in its name, which some systems take for a separator');
   if (name.startsWith('/')) throw unsafe(archive, name, 'has an absolute path');
   const segments = name.split('/').filter((segment) => segment !== '' && segment !== '.');
   if (segments.includes('..')) throw unsafe(archive, name, 'has `..` in its path');
@@ -54,13 +55,21 @@ export function safeSegments(archive: string, name: string): readonly string[] {
  * Throws ResError `unsafe-archive` unless the target of a symbolic link at `segments` stays within the root whatever other
  * links there are: `..` only at its beginning, where the folders passed are real ones.
  */
-export function checkLinkTarget(archive: string, name: string, segments: readonly string[], target: string): void {
+export function checkLinkTarget(
+  archive: string,
+  name: string,
+  segments: readonly string[],
+  target: string,
+): void {
   const leads = `is a symbolic link to ${quote(target)}`;
-  if (target === '' || target.includes('\0') || target.includes('\ufffd')) throw unsafe(archive, name, `${leads}, which is no path`);
-  if (target.startsWith('/') || target.includes('\\')) throw unsafe(archive, name, `${leads}, outside of the archive`);
+  if (target === '' || target.includes('\0') || target.includes('\ufffd'))
+    throw unsafe(archive, name, `${leads}, which is no path`);
+  if (target.startsWith('/') || target.includes('\\'))
+    throw unsafe(archive, name, `${leads}, outside of the archive`);
   const steps = target.split('/').filter((step) => step !== '' && step !== '.');
   const up = steps.findIndex((step) => step !== '..');
   const climbs = up === -1 ? steps.length : up;
   if (climbs > segments.length - 1) throw unsafe(archive, name, `${leads}, outside of the archive`);
-  if (steps.slice(climbs).includes('..')) throw unsafe(archive, name, `${leads}, whose way leads down and up again`);
+  if (steps.slice(climbs).includes('..'))
+    throw unsafe(archive, name, `${leads}, whose way leads down and up again`);
 }

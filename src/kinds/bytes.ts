@@ -96,6 +96,8 @@ export function isZero(bytes: Uint8Array): boolean {
 export function describeBytes(bytes: Uint8Array): string {
   if (bytes.length === 0) return 'nothing (it is empty)';
   const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(' ');
-  const text = Array.from(bytes, (byte) => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '.')).join('');
+  const text = Array.from(bytes, (byte) =>
+    byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : '.',
+  ).join('');
   return `${hex} "${text}"`;
 }

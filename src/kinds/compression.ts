@@ -32,12 +32,14 @@ const DECODERS: Readonly<Record<Compression, Decoder>> = {
   zstd: {
     // A skippable frame may come first: pzstd and seekable zstd begin with one.
     magic: (start) =>
-      startsWith(0x28, 0xb5, 0x2f, 0xfd)(start) || (((start[0] ?? 0) & 0xf0) === 0x50 && startsWith(0x2a, 0x4d, 0x18)(start.subarray(1))),
+      startsWith(0x28, 0xb5, 0x2f, 0xfd)(start) ||
+      (((start[0] ?? 0) & 0xf0) === 0x50 && startsWith(0x2a, 0x4d, 0x18)(start.subarray(1))),
     program: ['zstd', '-dcq'],
     library: unzstd,
   },
   bzip2: {
-    magic: (start) => startsWith(0x42, 0x5a, 0x68)(start) && (start[3] ?? 0) >= 0x31 && (start[3] ?? 0) <= 0x39,
+    magic: (start) =>
+      startsWith(0x42, 0x5a, 0x68)(start) && (start[3] ?? 0) >= 0x31 && (start[3] ?? 0) <= 0x39,
     program: ['bzip2', '-dc'],
     library: unbzip2,
   },
@@ -83,7 +85,12 @@ async function startOf(reader: ByteReader): Promise<Uint8Array> {
   }
 }
 
-function notThat(what: string, start: Uint8Array, found: Compression | undefined, format: Compression | undefined): string {
+function notThat(
+  what: string,
+  start: Uint8Array,
+  found: Compression | undefined,
+  format: Compression | undefined,
+): string {
   const begins = `it begins with ${describeBytes(start)}`;
   if (found !== undefined) return `${what} is ${found}, not ${format ?? 'that'}`;
   return format === undefined
@@ -102,7 +109,10 @@ export async function* decode(
   const source = new Watched(input);
   let given = 0;
   try {
-    const decoded = program && programs.has(program[0]) ? programs.pipe(program, source.stream()) : library(source.stream());
+    const decoded =
+      program && programs.has(program[0])
+        ? programs.pipe(program, source.stream())
+        : library(source.stream());
     for await (const piece of decoded) {
       given += piece.length;
       if (given > MAX_EXPANDED_BYTES) break;
@@ -112,7 +122,9 @@ export async function* decode(
     throw source.failure ? source.failure.error : corrupt(error, format, what, source.bytes);
   }
   if (given > MAX_EXPANDED_BYTES) {
-    throw new ResError('corrupt-input', `${what} expands to more than 16 TiB`, { hint: 'It is no disk image. Check where it comes from.' });
+    throw new ResError('corrupt-input', `${what} expands to more than 16 TiB`, {
+      hint: 'It is no disk image. Check where it comes from.',
+    });
   }
   // The program bzip2 passes over what follows the end with a warning.
   if (format === 'bzip2' && !endsBzip2(source.tail)) {
@@ -138,7 +150,8 @@ class Watched {
         const next = await this.#next(iterator);
         if (next === undefined) return;
         this.bytes += next.length;
-        this.tail = next.length >= TAIL ? next.slice(-TAIL) : Buffer.concat([this.tail, next]).subarray(-TAIL);
+        this.tail =
+          next.length >= TAIL ? next.slice(-TAIL) : Buffer.concat([this.tail, next]).subarray(-TAIL);
         yield next;
       }
     } finally {
@@ -161,11 +174,15 @@ function corrupt(error: unknown, format: Compression, what: string, bytes: numbe
   const reason = reasonOf(error, format);
   if (reason === undefined) return error;
   const shown = bytes.toLocaleString('en');
-  return new ResError('corrupt-input', `${what} is not whole ${format} data: ${reason} (within the first ${shown} bytes)`, {
-    hint: 'It is damaged or incomplete. Check that all parts are there, in order; `res verify` finds content that changed.',
-    cause: error,
-    ...(error instanceof ResError && error.command ? { command: error.command } : {}),
-  });
+  return new ResError(
+    'corrupt-input',
+    `${what} is not whole ${format} data: ${reason} (within the first ${shown} bytes)`,
+    {
+      hint: 'It is damaged or incomplete. Check that all parts are there, in order; `res verify` finds content that changed.',
+      cause: error,
+      ...(error instanceof ResError && error.command ? { command: error.command } : {}),
+    },
+  );
 }
 
 /** Undefined for failures that say nothing about the data. */

@@ -77,7 +77,14 @@ function sparseOf(recipe: JsonObject): number {
 }
 
 /** Other files that a result would depend on, or be spread over: it is to be one file that stands alone. */
-const FOREIGN: ReadonlySet<string> = new Set(['backing_file', 'backing_fmt', 'data_file', 'data_file_raw', 'object', 'size']);
+const FOREIGN: ReadonlySet<string> = new Set([
+  'backing_file',
+  'backing_fmt',
+  'data_file',
+  'data_file_raw',
+  'object',
+  'size',
+]);
 const VMDK_WHOLE: readonly string[] = ['monolithicSparse', 'streamOptimized'];
 
 function optionsOf(recipe: JsonObject, to: Target, compress: boolean): Readonly<Record<string, string>> {
@@ -94,9 +101,13 @@ function optionsOf(recipe: JsonObject, to: Target, compress: boolean): Readonly<
   const subformat = options.subformat ?? (compress ? 'streamOptimized' : undefined);
   if (subformat === undefined) return options;
   if (!VMDK_WHOLE.includes(subformat)) {
-    throw new ResError('manifest-invalid', `the subformat ${subformat} makes several files; the result must be one`, {
-      hint: `Use one of ${VMDK_WHOLE.join(', ')}.`,
-    });
+    throw new ResError(
+      'manifest-invalid',
+      `the subformat ${subformat} makes several files; the result must be one`,
+      {
+        hint: `Use one of ${VMDK_WHOLE.join(', ')}.`,
+      },
+    );
   }
   return { ...options, subformat };
 }
@@ -106,28 +117,46 @@ async function write(recipe: Convert, context: KindContext): Promise<void> {
   const what = nameOf(input);
   const [path, ...others] = await input.paths();
   if (path === undefined || others.length > 0) {
-    throw new ResError('bad-format', `convert takes one image, and ${input.node} has ${others.length + 1} files`, {
-      hint: `Join them first: \`merge: ${input.node}\`.`,
-    });
+    throw new ResError(
+      'bad-format',
+      `convert takes one image, and ${input.node} has ${others.length + 1} files`,
+      {
+        hint: `Join them first: \`merge: ${input.node}\`.`,
+      },
+    );
   }
   const from = await withImage(path, async (image) => {
-    const format = recipe.from ?? IMAGE_FORMATS.find((known) => known === input.format) ?? (await probe(image));
+    const format =
+      recipe.from ?? IMAGE_FORMATS.find((known) => known === input.format) ?? (await probe(image));
     await checkImage(image, format, what);
     return format;
   });
+  if (from === 'qcow2') await refuseCutOff(path, what, context);
   const { size } = recipe;
   const current = size === undefined ? 0 : await virtualSize(path, from, context);
   const wanted = size === undefined ? 0 : 'is' in size ? size.is : current + size.add;
   if (wanted < current) {
-    throw new ResError('size-mismatch', `size: ${wanted} bytes are less than the ${current} bytes that the disk in ${what} has`, {
-      hint: 'A disk is never made smaller: that would cut off its end. Choose a larger size, or shrink it in a step of its own.',
-    });
+    throw new ResError(
+      'size-mismatch',
+      `size: ${wanted} bytes are less than the ${current} bytes that the disk in ${what} has`,
+      {
+        hint: 'A disk is never made smaller: that would cut off its end. Choose a larger size, or shrink it in a step of its own.',
+      },
+    );
   }
-  await context.exec(convertCommand(recipe, from, path, context.out), { onStdout: percentReader((done) => context.percent(done)) });
-  if (wanted > current) await context.exec(['qemu-img', 'resize', '-q', '-f', recipe.to, context.out, String(wanted)]);
+  await context.exec(convertCommand(recipe, from, path, context.out), {
+    onStdout: percentReader((done) => context.percent(done)),
+  });
+  if (wanted > current)
+    await context.exec(['qemu-img', 'resize', '-q', '-f', recipe.to, context.out, String(wanted)]);
 }
 
-function convertCommand({ to, compress, options, sparse }: Convert, from: ImageFormat, input: string, out: string): [string, ...string[]] {
+function convertCommand(
+  { to, compress, options, sparse }: Convert,
+  from: ImageFormat,
+  input: string,
+  out: string,
+): [string, ...string[]] {
   // A comma in a value is written twice.
   const settings = Object.entries(options).map(([name, value]) => `${name}=${value.replaceAll(',', ',,')}`);
   return [
@@ -146,6 +175,26 @@ function convertCommand({ to, compress, options, sparse }: Convert, from: ImageF
   ];
 }
 
+/** qemu-img reads what lies beyond the end of a qcow2 as zeros: half an image would become a whole one. Its check sees that. */
+async function refuseCutOff(path: string, what: string, context: KindContext): Promise<void> {
+  try {
+    await context.exec(['qemu-img', 'check', '-q', '-f', 'qcow2', path]);
+  } catch (error) {
+    if (!(error instanceof ResError) || error.command?.exitCode === undefined) throw error;
+    // Other faults (counts that a crash left behind, for one) do not keep the content from being read.
+    if (!error.command.tail.some((line) => line.includes('exceeding the end of the file'))) return;
+    throw new ResError(
+      'corrupt-input',
+      `${what} is cut off: parts of the disk lie beyond the end of the file`,
+      {
+        hint: 'The image is incomplete. Get it again; `verify` with its published checksum finds this earlier.',
+        command: error.command,
+        cause: error,
+      },
+    );
+  }
+}
+
 /** Bytes that the guest sees. */
 async function virtualSize(path: string, format: ImageFormat, context: KindContext): Promise<number> {
   let printed = '';
@@ -155,7 +204,8 @@ async function virtualSize(path: string, format: ImageFormat, context: KindConte
     },
   });
   const info: unknown = JSON.parse(printed);
-  const size = typeof info === 'object' && info !== null && 'virtual-size' in info ? info['virtual-size'] : undefined;
+  const size =
+    typeof info === 'object' && info !== null && 'virtual-size' in info ? info['virtual-size'] : undefined;
   if (typeof size !== 'number') throw new Error('qemu-img info gave no virtual size');
   return size;
 }

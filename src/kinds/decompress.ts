@@ -16,7 +16,8 @@ export const decompress: Kind = {
   pool: 'cpu',
   making: {
     by: 'streaming',
-    open: (recipe, context) => decompressed(bytesOf(context), nameOf(inputOf(context)), context, formatOf(recipe)),
+    open: (recipe, context) =>
+      decompressed(bytesOf(context), nameOf(inputOf(context)), context, formatOf(recipe)),
   },
 };
 

@@ -17,7 +17,9 @@ import { looksLikeZip, readZip } from './zip.js';
 /** Names that an error lists. */
 const LISTED = 20;
 
-type Extract = { readonly take: 'member'; readonly member: string } | { readonly take: 'all'; readonly strip: number };
+type Extract =
+  | { readonly take: 'member'; readonly member: string }
+  | { readonly take: 'all'; readonly strip: number };
 
 export const extract: Kind = {
   name: 'extract',
@@ -52,7 +54,11 @@ function parse(recipe: JsonObject): Extract {
 }
 
 function all(strip: number, context: KindContext): Promise<void> {
-  return unpack(entriesOf(context), context.out, { archive: nameOf(inputOf(context)), strip, signal: context.signal });
+  return unpack(entriesOf(context), context.out, {
+    archive: nameOf(inputOf(context)),
+    strip,
+    signal: context.signal,
+  });
 }
 
 /** The one file whose name matches, and then the rest of the archive: only its end shows that it is whole. */
@@ -101,15 +107,27 @@ function matcher(pattern: string): (name: string) => boolean {
 
 function notFile(archive: string, entry: ArchiveEntry): ResError {
   const link = entry.target === '' ? '' : ` to ${quote(entry.target)}`;
-  return new ResError('member-not-found', `${archive}: the member ${quote(plainName(entry.name))} is a ${entry.type}${link}, not a file`, {
-    hint: entry.target === '' ? 'Name a regular file as `member`.' : 'Name the file that it leads to as `member`.',
-  });
+  return new ResError(
+    'member-not-found',
+    `${archive}: the member ${quote(plainName(entry.name))} is a ${entry.type}${link}, not a file`,
+    {
+      hint:
+        entry.target === ''
+          ? 'Name a regular file as `member`.'
+          : 'Name the file that it leads to as `member`.',
+    },
+  );
 }
 
 function notFound(archive: string, pattern: string, names: readonly string[], entries: number): ResError {
   const more = entries > names.length ? [`… and ${entries - names.length} more`] : [];
-  const list = entries === 0 ? 'It holds no files.' : `It holds:\n${[...names, ...more].map((name) => `  ${name}`).join('\n')}`;
-  return new ResError('member-not-found', `${archive} has no file that matches ${quote(pattern)}`, { hint: list });
+  const list =
+    entries === 0
+      ? 'It holds no files.'
+      : `It holds:\n${[...names, ...more].map((name) => `  ${name}`).join('\n')}`;
+  return new ResError('member-not-found', `${archive} has no file that matches ${quote(pattern)}`, {
+    hint: list,
+  });
 }
 
 function ambiguous(archive: string, pattern: string, names: readonly string[]): ResError {
@@ -139,14 +157,19 @@ async function* entriesOf(context: KindContext): AsyncGenerator<ArchiveEntry> {
       return;
     }
     const compression = recognise(start.subarray(0, MAGIC_LENGTH));
-    const tar = compression === undefined ? restOf(reader) : decode(restOf(reader), compression, archive, context);
+    const tar =
+      compression === undefined ? restOf(reader) : decode(restOf(reader), compression, archive, context);
     yield* tarEntries(tar, archive, compression);
   } finally {
     await reader.close();
   }
 }
 
-async function* tarEntries(bytes: AsyncIterable<Uint8Array>, archive: string, compression: string | undefined): AsyncGenerator<ArchiveEntry> {
+async function* tarEntries(
+  bytes: AsyncIterable<Uint8Array>,
+  archive: string,
+  compression: string | undefined,
+): AsyncGenerator<ArchiveEntry> {
   const reader = new ByteReader(bytes);
   try {
     const start = await reader.peek(BLOCK);

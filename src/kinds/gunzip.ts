@@ -4,7 +4,10 @@ import { DamagedError, isZero } from './bytes.js';
 
 /** Inflated bytes a piece, and as many as may wait for the consumer: the threads work ahead that far. */
 const PIECE = 256 * 1024;
-const OPTIONS: ZlibOptions & { readonly highWaterMark: number } = { chunkSize: PIECE, highWaterMark: 4 * PIECE };
+const OPTIONS: ZlibOptions & { readonly highWaterMark: number } = {
+  chunkSize: PIECE,
+  highWaterMark: 4 * PIECE,
+};
 
 /** Any number of members, then nothing but zeros. Throws DamagedError, which says what is wrong with the data. */
 export async function* gunzip(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {

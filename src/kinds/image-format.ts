@@ -3,7 +3,18 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { ioError } from '../store/files.js';
 
-export const IMAGE_FORMATS = ['raw', 'qcow2', 'vmdk', 'vdi', 'vhdx', 'vpc', 'qcow', 'qed', 'luks', 'parallels'] as const;
+export const IMAGE_FORMATS = [
+  'raw',
+  'qcow2',
+  'vmdk',
+  'vdi',
+  'vhdx',
+  'vpc',
+  'qcow',
+  'qed',
+  'luks',
+  'parallels',
+] as const;
 export type ImageFormat = (typeof IMAGE_FORMATS)[number];
 
 /** An image's bytes where they matter; reads beyond its end give zeros. */
@@ -38,7 +49,8 @@ async function read(file: FileHandle, offset: number, length: number): Promise<B
 /** `raw` when nothing else is recognised. */
 export async function probe(image: ImageFile): Promise<ImageFormat> {
   const head = await image.bytes(0, 1024);
-  const at = (offset: number, magic: string) => head.toString('latin1', offset, offset + magic.length) === magic;
+  const at = (offset: number, magic: string) =>
+    head.toString('latin1', offset, offset + magic.length) === magic;
   if (at(0, 'QFI\xfb')) return head.readUInt32BE(4) === 1 ? 'qcow' : 'qcow2';
   if (at(0, 'QED\0')) return 'qed';
   if (at(0, 'KDMV') || at(0, 'COWD') || isVmdkDescriptor(head)) return 'vmdk';

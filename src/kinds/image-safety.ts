@@ -39,10 +39,12 @@ async function checkQcow(image: ImageFile, format: ImageFormat, what: string): P
   await requireMagic(image, 'QFI\xfb', format, what);
   const header = await image.bytes(0, 104);
   const version = header.readUInt32BE(4);
-  if ((version === 1) !== (format === 'qcow')) throw notIn(format, what, `it is of version ${version} of that family`);
+  if ((version === 1) !== (format === 'qcow'))
+    throw notIn(format, what, `it is of version ${version} of that family`);
   const offset = header.readBigUInt64BE(8);
   const length = header.readUInt32BE(16);
-  if (offset !== 0n || length !== 0) throw refers(what, 'its backing file', await nameAt(image, Number(offset), length));
+  if (offset !== 0n || length !== 0)
+    throw refers(what, 'its backing file', await nameAt(image, Number(offset), length));
   // Bit 2 of the incompatible features: an external data file.
   if (version >= 3 && (header.readBigUInt64BE(72) & 4n) !== 0n) {
     throw refers(what, 'its data file', await dataFileName(image, header.readUInt32BE(100)));
@@ -70,7 +72,8 @@ async function checkQed(image: ImageFile, what: string): Promise<void> {
   // Bit 0 of the features: a backing file.
   const flagged = (header.readBigUInt64LE(16) & 1n) !== 0n;
   const length = header.readUInt32LE(60);
-  if (flagged || length !== 0) throw refers(what, 'its backing file', await nameAt(image, header.readUInt32LE(56), length));
+  if (flagged || length !== 0)
+    throw refers(what, 'its backing file', await nameAt(image, header.readUInt32LE(56), length));
 }
 
 /** A descriptor, on its own or embedded, says where the content is and whether there is a parent. */
@@ -92,7 +95,12 @@ async function checkVmdk(image: ImageFile, what: string): Promise<void> {
   if (offset > 0 && Number.isSafeInteger(offset)) await checkVmdkParent(image, offset, length, what);
 }
 
-async function checkVmdkParent(image: ImageFile, offset: number, length: number, what: string): Promise<void> {
+async function checkVmdkParent(
+  image: ImageFile,
+  offset: number,
+  length: number,
+  what: string,
+): Promise<void> {
   const text = (await image.bytes(offset, length)).toString('latin1');
   const name = /parentFileNameHint\s*=?\s*"?([^"\n]*)/i.exec(text)?.[1];
   if (name !== undefined) throw refers(what, 'its parent', name);
@@ -117,7 +125,12 @@ async function checkVpc(image: ImageFile, what: string): Promise<void> {
   throw notIn('vpc', what, 'it has neither a header nor a footer of that format');
 }
 
-async function requireMagic(image: ImageFile, magic: string, format: ImageFormat, what: string): Promise<void> {
+async function requireMagic(
+  image: ImageFile,
+  magic: string,
+  format: ImageFormat,
+  what: string,
+): Promise<void> {
   const head = await image.bytes(0, magic.length);
   if (head.toString('latin1') !== magic) throw notIn(format, what, 'its header is another');
 }
@@ -135,7 +148,11 @@ function notIn(format: ImageFormat, what: string, why: string): ResError {
 
 function refers(what: string, as: string, name: string): ResError {
   const other = name === '' ? 'another file' : `the file ${JSON.stringify(name)}`;
-  return new ResError('unsafe-image', `${what} is not whole: qemu-img would read ${other} of this machine as ${as}`, {
-    hint: 'Have an image made that stands alone (`qemu-img convert` without a backing or data file, `qemu-img rebase -b ""`), or, if its content is raw, say `from: raw`.',
-  });
+  return new ResError(
+    'unsafe-image',
+    `${what} is not whole: qemu-img would read ${other} of this machine as ${as}`,
+    {
+      hint: 'Have an image made that stands alone (`qemu-img convert` without a backing or data file, `qemu-img rebase -b ""`), or, if its content is raw, say `from: raw`.',
+    },
+  );
 }

@@ -50,7 +50,11 @@ export function count(recipe: JsonObject, field: string): number | undefined {
 }
 
 /** One of some words. */
-export function word<T extends string>(recipe: JsonObject, field: string, words: readonly T[]): T | undefined {
+export function word<T extends string>(
+  recipe: JsonObject,
+  field: string,
+  words: readonly T[],
+): T | undefined {
   const value = recipe[field];
   if (value === undefined) return undefined;
   const found = words.find((one) => one === value);
@@ -78,7 +82,9 @@ const SIZE = /^(\d+(?:\.\d+)?)([BKMGTPE]?)$/i;
 /** Bytes of a number, or of text such as `20G` (powers of 1024, as qemu-img counts). */
 export function bytes(value: Json, field: string): number {
   const match = SIZE.exec(String(value));
-  const size = match ? Math.trunc(Number(match[1]) * 1024 ** Math.max(0, UNITS.indexOf((match[2] ?? '').toUpperCase()))) : -1;
+  const size = match
+    ? Math.trunc(Number(match[1]) * 1024 ** Math.max(0, UNITS.indexOf((match[2] ?? '').toUpperCase())))
+    : -1;
   if ((typeof value !== 'string' && typeof value !== 'number') || size < 0 || !Number.isSafeInteger(size)) {
     throw unfit(field, 'a size: bytes, or like 20G', value);
   }
@@ -86,5 +92,8 @@ export function bytes(value: Json, field: string): number {
 }
 
 export function unfit(field: string, expected: string, value: Json | undefined): ResError {
-  return new ResError('manifest-invalid', `\`${field}\` must be ${expected}, and is ${JSON.stringify(value) ?? 'missing'}`);
+  return new ResError(
+    'manifest-invalid',
+    `\`${field}\` must be ${expected}, and is ${JSON.stringify(value) ?? 'missing'}`,
+  );
 }

@@ -57,7 +57,10 @@ export function looksLikeTar(start: Uint8Array): boolean {
  * The entries in order; reads to the end of the input, so that whatever makes the bytes sees it too. `archive` is its name in
  * messages. Throws ResError `corrupt-input`, `bad-format`; what the input throws is passed on.
  */
-export async function* readTar(input: AsyncIterable<Uint8Array>, archive: string): AsyncGenerator<ArchiveEntry> {
+export async function* readTar(
+  input: AsyncIterable<Uint8Array>,
+  archive: string,
+): AsyncGenerator<ArchiveEntry> {
   const reader = new TarReader(new ByteReader(input), archive);
   try {
     for (;;) {
@@ -103,7 +106,8 @@ class TarReader {
           longLink = cString(await this.#extra(header));
           continue;
         case 'g':
-          for (const [key, value] of this.#attributes(await this.#extra(header)).values) this.#global.set(key, value);
+          for (const [key, value] of this.#attributes(await this.#extra(header)).values)
+            this.#global.set(key, value);
           continue;
         case 'x':
         case 'X':
@@ -130,26 +134,34 @@ class TarReader {
     // Before pax, a name that ends with `/` made a directory.
     const type = TYPES[header.type] === 'file' && name.endsWith('/') ? 'directory' : TYPES[header.type];
     if (type === undefined) throw this.#unknown(header, name);
-    if (type !== 'file' && stored > 0) throw this.#damaged(`the entry ${quote(name)} is a ${type} with content`);
+    if (type !== 'file' && stored > 0)
+      throw this.#damaged(`the entry ${quote(name)} is a ${type} with content`);
     this.#left = stored;
     this.#fill = (BLOCK - (stored % BLOCK)) % BLOCK;
     const sparse = await this.#sparseMap(header, attributes, name);
-    const content = sparse === undefined ? () => this.#stored(stored) : () => this.#expanded(sparse.runs, sparse.size);
+    const content =
+      sparse === undefined ? () => this.#stored(stored) : () => this.#expanded(sparse.runs, sparse.size);
     return {
       name,
       type,
       size: sparse?.size ?? stored,
       executable: type === 'file' && (header.mode & 0o111) !== 0,
-      target: type === 'symlink' || type === 'hardlink' ? (values.get('linkpath') ?? longLink ?? header.link) : '',
+      target:
+        type === 'symlink' || type === 'hardlink' ? (values.get('linkpath') ?? longLink ?? header.link) : '',
       content,
     };
   }
 
   #unknown(header: Header, name: string): ResError {
-    const type = header.type === 'M' ? 'a piece of a file of another volume' : `of the type ${quote(header.type)}`;
-    return new ResError('bad-format', `${this.#archive}: the entry ${quote(name)} is ${type}, which res cannot take out`, {
-      hint: 'Make the archive anew with `tar --format=posix`.',
-    });
+    const type =
+      header.type === 'M' ? 'a piece of a file of another volume' : `of the type ${quote(header.type)}`;
+    return new ResError(
+      'bad-format',
+      `${this.#archive}: the entry ${quote(name)} is ${type}, which res cannot take out`,
+      {
+        hint: 'Make the archive anew with `tar --format=posix`.',
+      },
+    );
   }
 
   /** Undefined at the end mark. */
@@ -200,7 +212,13 @@ class TarReader {
       const digits = space === -1 ? '' : latin1(bytes.subarray(at, space));
       const end = at + Number(digits);
       const equals = bytes.indexOf(0x3d, space);
-      if (!/^\d{1,10}$/.test(digits) || end > bytes.length || bytes[end - 1] !== 0x0a || equals === -1 || equals >= end) {
+      if (
+        !/^\d{1,10}$/.test(digits) ||
+        end > bytes.length ||
+        bytes[end - 1] !== 0x0a ||
+        equals === -1 ||
+        equals >= end
+      ) {
         throw this.#damaged('a pax header is malformed');
       }
       const key = utf8(bytes.subarray(space + 1, equals));
@@ -227,7 +245,8 @@ class TarReader {
     }
     const size = values.get('GNU.sparse.realsize') ?? values.get('GNU.sparse.size');
     if (size === undefined) return undefined;
-    if (values.get('GNU.sparse.major') === '1') return this.#checkedMap(await this.#storedMap(), this.#whole(size), name);
+    if (values.get('GNU.sparse.major') === '1')
+      return this.#checkedMap(await this.#storedMap(), this.#whole(size), name);
     const listed = values.get('GNU.sparse.map');
     const numbers = listed === undefined ? runs : listed.split(',').map((number) => this.#whole(number));
     return this.#checkedMap(numbers, this.#whole(size), name);
@@ -267,19 +286,25 @@ class TarReader {
       rest = parts.pop() ?? '';
       lines = lines.concat(parts);
       pairs ??= lines.length > 0 ? this.#whole(lines[0]) : undefined;
-      if ((pairs ?? 0) > MAX_RUNS || used > 64 * MAX_RUNS) throw this.#damaged('a sparse file has too many parts');
+      if ((pairs ?? 0) > MAX_RUNS || used > 64 * MAX_RUNS)
+        throw this.#damaged('a sparse file has too many parts');
     }
     return lines.slice(1, 1 + 2 * pairs).map((line) => this.#whole(line));
   }
 
-  #checkedMap(numbers: readonly number[], size: number, name: string): { readonly runs: readonly Run[]; readonly size: number } {
+  #checkedMap(
+    numbers: readonly number[],
+    size: number,
+    name: string,
+  ): { readonly runs: readonly Run[]; readonly size: number } {
     const runs: Run[] = [];
     let end = 0;
     let total = 0;
     for (let at = 0; at < numbers.length; at += 2) {
       const offset = numbers[at] ?? 0;
       const length = numbers[at + 1] ?? -1;
-      if (offset < end || length < 0 || offset + length > size) throw this.#damaged(`the map of the sparse file ${quote(name)} is wrong`);
+      if (offset < end || length < 0 || offset + length > size)
+        throw this.#damaged(`the map of the sparse file ${quote(name)} is wrong`);
       end = offset + length;
       total += length;
       runs.push({ offset, length });
@@ -324,7 +349,8 @@ class TarReader {
   #size(value: string | undefined, name: string): number | undefined {
     if (value === undefined) return undefined;
     const size = Number(value);
-    if (!/^\d+$/.test(value) || !Number.isSafeInteger(size)) throw this.#damaged(`the size of ${quote(name)} is no number`);
+    if (!/^\d+$/.test(value) || !Number.isSafeInteger(size))
+      throw this.#damaged(`the size of ${quote(name)} is no number`);
     return size;
   }
 
@@ -344,16 +370,22 @@ class TarReader {
       if (!Number.isSafeInteger(value)) throw this.#damaged('a number in a header is too large');
       return value;
     }
-    const digits = latin1(field).replace(/[\0 ]+$/, '').trimStart();
+    const digits = latin1(field)
+      .replace(/[\0 ]+$/, '')
+      .trimStart();
     if (!/^[0-7]*$/.test(digits)) throw this.#damaged('a number in a header is malformed');
     return Number.parseInt(digits || '0', 8);
   }
 
   #damaged(why: string): ResError {
     const at = this.#reader.offset.toLocaleString('en');
-    return new ResError('corrupt-input', `${this.#archive} is not a whole tar archive: ${why} (at byte ${at})`, {
-      hint: 'It is damaged or incomplete. Check that all parts are there, in order; `res verify` finds content that changed.',
-    });
+    return new ResError(
+      'corrupt-input',
+      `${this.#archive} is not a whole tar archive: ${why} (at byte ${at})`,
+      {
+        hint: 'It is damaged or incomplete. Check that all parts are there, in order; `res verify` finds content that changed.',
+      },
+    );
   }
 }
 

@@ -9,12 +9,19 @@ declare module 'unbzip2-stream/lib/bit_iterator.js' {
 }
 declare module 'unbzip2-stream/lib/bzip2.js' {
   import type bitIterator from 'unbzip2-stream/lib/bit_iterator.js';
+
   type Bits = ReturnType<typeof bitIterator>;
   const bzip2: {
     /** Reads the header of a stream and gives its level, 1 to 9. */
     header(bits: Bits): number;
     /** Decodes a block and gives the stream's checksum so far, or null at the stream's end. */
-    decompress(bits: Bits, put: (byte: number) => void, work: Int32Array, size: number, crc: number): number | null;
+    decompress(
+      bits: Bits,
+      put: (byte: number) => void,
+      work: Int32Array,
+      size: number,
+      crc: number,
+    ): number | null;
   };
   export default bzip2;
 }

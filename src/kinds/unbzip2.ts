@@ -48,7 +48,11 @@ function decode<T>(step: () => T): T {
     return step();
   } catch (error) {
     if (error instanceof TypeError) throw new DamagedError('unexpected end');
-    throw new DamagedError(error instanceof Error && error.message.includes('crc32') ? 'a checksum does not match' : 'its data is damaged');
+    throw new DamagedError(
+      error instanceof Error && error.message.includes('crc32')
+        ? 'a checksum does not match'
+        : 'its data is damaged',
+    );
   }
 }
 

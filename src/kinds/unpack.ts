@@ -24,7 +24,11 @@ export interface UnpackOptions {
  * Puts the entries below `root`, which exists and is empty. Owners, times and all of the mode but the executable bit are ignored;
  * hard links become copies. Rejects with ResError `unsafe-archive`, `corrupt-input`, `io`, `no-space`.
  */
-export async function unpack(entries: AsyncIterable<ArchiveEntry>, root: string, options: UnpackOptions): Promise<void> {
+export async function unpack(
+  entries: AsyncIterable<ArchiveEntry>,
+  root: string,
+  options: UnpackOptions,
+): Promise<void> {
   const tree = new Tree(root, options);
   for await (const entry of entries) {
     options.signal.throwIfAborted();
@@ -66,9 +70,11 @@ class Tree {
       await this.#make(entry, segments, path);
     } catch (error) {
       // Where the file system takes names for one that differ (in case), exclusive creation finds out.
-      if (errorCode(error) === 'EEXIST') throw unsafe(archive, entry.name, 'has a name that another entry has on this file system');
+      if (errorCode(error) === 'EEXIST')
+        throw unsafe(archive, entry.name, 'has a name that another entry has on this file system');
       // A failure of the archive's own bytes is no failure to write.
-      if (error instanceof Error && 'syscall' in error) throw ioError(error, 'cannot write', join(this.#root, path));
+      if (error instanceof Error && 'syscall' in error)
+        throw ioError(error, 'cannot write', join(this.#root, path));
       throw error;
     }
   }
@@ -102,9 +108,18 @@ class Tree {
     const { archive, strip } = this.#options;
     const source = safeSegments(archive, entry.target).slice(strip).join('/');
     const size = this.#sizes.get(source);
-    if (size === undefined) throw unsafe(archive, entry.name, `is a hard link to ${quote(entry.target)}, which is no file before it`);
+    if (size === undefined)
+      throw unsafe(
+        archive,
+        entry.name,
+        `is a hard link to ${quote(entry.target)}, which is no file before it`,
+      );
     this.#expand(size);
-    await copyFile(join(this.#root, source), join(this.#root, path), constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+    await copyFile(
+      join(this.#root, source),
+      join(this.#root, path),
+      constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE,
+    );
     this.#sizes.set(path, size);
   }
 
@@ -114,19 +129,25 @@ class Tree {
       path = path === '' ? segment : `${path}/${segment}`;
       const made = this.#made.get(path);
       if (made === 'directory') continue;
-      if (made !== undefined) throw unsafe(this.#options.archive, entry.name, `leads through ${quote(path)}, which is a ${made}`);
+      if (made !== undefined)
+        throw unsafe(this.#options.archive, entry.name, `leads through ${quote(path)}, which is a ${made}`);
       try {
         await mkdir(join(this.#root, path));
       } catch (error) {
         if (errorCode(error) !== 'EEXIST') throw ioError(error, 'cannot create', join(this.#root, path));
-        throw unsafe(this.#options.archive, entry.name, `leads through ${quote(path)}, a name that another entry has on this file system`);
+        throw unsafe(
+          this.#options.archive,
+          entry.name,
+          `leads through ${quote(path)}, a name that another entry has on this file system`,
+        );
       }
       this.#made.set(path, 'directory');
     }
   }
 
   #count(entry: ArchiveEntry): void {
-    if (++this.#entries > MAX_ENTRIES) throw this.#tooMuch(`more than ${MAX_ENTRIES.toLocaleString('en')} entries`);
+    if (++this.#entries > MAX_ENTRIES)
+      throw this.#tooMuch(`more than ${MAX_ENTRIES.toLocaleString('en')} entries`);
     this.#expand(entry.size);
   }
 

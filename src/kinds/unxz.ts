@@ -38,7 +38,9 @@ export async function* unxz(input: AsyncIterable<Uint8Array>): AsyncGenerator<Ui
   } catch (error) {
     if (inputFailure !== undefined) throw inputFailure;
     const code = error instanceof Error ? /error code (\d+)$/.exec(error.message)?.[1] : undefined;
-    throw code === undefined ? error : new DamagedError(MEANINGS[code] ?? `its decoder failed with code ${code}`);
+    throw code === undefined
+      ? error
+      : new DamagedError(MEANINGS[code] ?? `its decoder failed with code ${code}`);
   } finally {
     await iterator.return?.();
   }

@@ -59,7 +59,8 @@ async function* frame(reader: ByteReader): AsyncGenerator<Uint8Array> {
     }
     decoded = [];
   }
-  if (header.size !== undefined && header.size !== size) throw new DamagedError('a frame is not as long as it says');
+  if (header.size !== undefined && header.size !== size)
+    throw new DamagedError('a frame is not as long as it says');
   if (header.checksum && uint(await exactly(reader, 4)) !== Number(hash.digest() & 0xffffffffn)) {
     throw new DamagedError('a checksum does not match');
   }
@@ -83,10 +84,13 @@ async function frameHeader(reader: ByteReader): Promise<FrameHeader> {
   if ((flags & 0x08) !== 0) throw new DamagedError('a frame uses a reserved bit');
   const dictionary = bytes.subarray(5 + windowLength, 5 + windowLength + dictionaryLength);
   if (dictionary.some((byte) => byte !== 0)) throw new DamagedError('it needs a dictionary');
-  const size = sizeLength === 0 ? undefined : uint(bytes.subarray(-sizeLength)) + (sizeLength === 2 ? 256 : 0);
+  const size =
+    sizeLength === 0 ? undefined : uint(bytes.subarray(-sizeLength)) + (sizeLength === 2 ? 256 : 0);
   const window = single ? (size ?? 0) : windowSize(bytes[5] ?? 0);
   if (window > MAX_WINDOW) {
-    throw new DamagedError(`it needs a window of ${window} bytes; at most ${MAX_WINDOW} are allowed (zstd --long=27)`);
+    throw new DamagedError(
+      `it needs a window of ${window} bytes; at most ${MAX_WINDOW} are allowed (zstd --long=27)`,
+    );
   }
   return { bytes, window, size, checksum: (flags & 0x04) !== 0 };
 }

@@ -1,4 +1,5 @@
 // Reads zip files, from their central directory as all zip programs do; checks what yauzl leaves to its user: checksums.
+import { isUtf8 } from 'node:buffer';
 import { crc32 } from 'node:zlib';
 import { type Entry, getFileNameLowLevel, openPromise, type ZipFile } from 'yauzl';
 import { ResError } from '../model/error.js';
@@ -57,7 +58,7 @@ function nextEntry(zip: ZipFile, archive: string): Promise<Entry | undefined> {
 }
 
 async function archiveEntry(zip: ZipFile, entry: Entry, archive: string): Promise<ArchiveEntry> {
-  const name = getFileNameLowLevel(entry.generalPurposeBitFlag, entry.fileNameRaw, entry.extraFields, true);
+  const name = getFileNameLowLevel(nameFlags(entry), entry.fileNameRaw, entry.extraFields, true);
   const mode = unixMode(entry);
   const type = typeOf(name, mode);
   const content = () => contentOf(zip, entry, name, archive);
@@ -69,6 +70,13 @@ async function archiveEntry(zip: ZipFile, entry: Entry, archive: string): Promis
     target: type === 'symlink' ? await linkTarget(content(), entry, name, archive) : '',
     content,
   };
+}
+
+/** Unix programs write UTF-8 without always saying so (bit 11); what is not said counts as the code page of DOS. */
+function nameFlags(entry: Entry): number {
+  const host = entry.versionMadeBy >> 8;
+  const utf8 = (host === UNIX || host === MACOS) && isUtf8(entry.fileNameRaw);
+  return utf8 ? entry.generalPurposeBitFlag | 0x800 : entry.generalPurposeBitFlag;
 }
 
 function unixMode(entry: Entry): number {
@@ -99,13 +107,19 @@ async function linkTarget(
   name: string,
   archive: string,
 ): Promise<string> {
-  if (entry.uncompressedSize > MAX_TARGET) throw unsafe(archive, name, 'is a symbolic link with a target of over 4096 bytes');
+  if (entry.uncompressedSize > MAX_TARGET)
+    throw unsafe(archive, name, 'is a symbolic link with a target of over 4096 bytes');
   const pieces: Uint8Array[] = [];
   for await (const piece of content) pieces.push(piece);
   return Buffer.concat(pieces).toString('utf8');
 }
 
-async function* contentOf(zip: ZipFile, entry: Entry, name: string, archive: string): AsyncGenerator<Uint8Array> {
+async function* contentOf(
+  zip: ZipFile,
+  entry: Entry,
+  name: string,
+  archive: string,
+): AsyncGenerator<Uint8Array> {
   if (entry.isEncrypted()) {
     throw new ResError('bad-format', `${archive}: the entry ${quote(name)} is encrypted`, {
       hint: 'res knows no passwords. Decrypt the archive before, or have it published without encryption.',
@@ -113,9 +127,13 @@ async function* contentOf(zip: ZipFile, entry: Entry, name: string, archive: str
   }
   if (entry.compressionMethod !== 0 && entry.compressionMethod !== 8) {
     const method = `the zip compression method ${entry.compressionMethod}`;
-    throw new ResError('bad-format', `${archive}: the entry ${quote(name)} uses ${method}, which res does not know`, {
-      hint: 'Known are stored and deflated entries. Make the archive anew with `zip`.',
-    });
+    throw new ResError(
+      'bad-format',
+      `${archive}: the entry ${quote(name)} uses ${method}, which res does not know`,
+      {
+        hint: 'Known are stored and deflated entries. Make the archive anew with `zip`.',
+      },
+    );
   }
   let sum = 0;
   try {
@@ -133,7 +151,10 @@ async function* contentOf(zip: ZipFile, entry: Entry, name: string, archive: str
 function damaged(archive: string, error: unknown, name?: string): unknown {
   if (!(error instanceof Error) || error instanceof ResError || 'syscall' in error) return error;
   if (error.message.includes('encryption')) {
-    return new ResError('bad-format', `${archive} is encrypted`, { cause: error, hint: 'res knows no passwords. Decrypt it before.' });
+    return new ResError('bad-format', `${archive} is encrypted`, {
+      cause: error,
+      hint: 'res knows no passwords. Decrypt it before.',
+    });
   }
   const entry = name === undefined ? '' : `the entry ${quote(name)}: `;
   return new ResError('corrupt-input', `${archive} is not a whole zip file: ${entry}${error.message}`, {

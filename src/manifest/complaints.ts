@@ -46,8 +46,23 @@ function withoutAlternatives(errors: readonly SchemaError[]): SchemaError[] {
     const title = e.parentSchema?.title ?? alternatives.get(e.instancePath)?.parentSchema?.title;
     return title === undefined ? e : { ...e, parentSchema: { ...e.parentSchema, title } };
   });
-  // `propertyNames` only says again what its parts say.
-  return [...named, ...rest].filter((e) => e.keyword !== 'propertyNames');
+  return aboutKeys([...named, ...rest]);
+}
+
+/** `propertyNames` says which key is wrong, and what its own schema found says why: one complaint of the two. */
+function aboutKeys(errors: readonly SchemaError[]): SchemaError[] {
+  const wrongKeys = new Set(
+    errors
+      .filter((e) => e.keyword === 'propertyNames')
+      .map((e) => JSON.stringify([e.instancePath, e.params.propertyName])),
+  );
+  return errors
+    .filter((e) => e.keyword !== 'propertyNames')
+    .map((e) =>
+      typeof e.data === 'string' && wrongKeys.has(JSON.stringify([e.instancePath, e.data]))
+        ? { ...e, propertyName: e.data }
+        : e,
+    );
 }
 
 function complaint(error: SchemaError, { tree, place, subject }: Checked): Diagnostic {
@@ -63,7 +78,7 @@ function complaint(error: SchemaError, { tree, place, subject }: Checked): Diagn
     return build(
       `expected ${title}, found \`${shorten(error.propertyName)}\``,
       locateKey(tree, key),
-      error.parentSchema?.description,
+      hintFrom(error.parentSchema?.description),
     );
   }
   switch (error.keyword) {
@@ -91,16 +106,11 @@ function complaint(error: SchemaError, { tree, place, subject }: Checked): Diagn
       return build(`expected ${title}, found ${describe(error.data)}`, locateValue(tree, at), hint);
     }
     case 'const':
-      return build(
-        `expected ${title}, found ${describe(error.data)}`,
-        locateValue(tree, at),
-        error.parentSchema?.description,
-      );
     case 'pattern':
       return build(
         `expected ${title}, found ${describe(error.data)}`,
         locateValue(tree, at),
-        error.parentSchema?.description,
+        hintFrom(error.parentSchema?.description),
       );
     case 'type':
       return build(
@@ -121,9 +131,16 @@ function typeHint({ params, data }: SchemaError): string | undefined {
   return undefined;
 }
 
+/** A description, as a hint: without its full stop and its capital, where that is only the sentence's. */
+function hintFrom<T extends string | undefined>(description: T): string | T {
+  if (description === undefined) return description;
+  const text = description.replace(/\.$/, '');
+  return /^[A-Z][a-z ]/.test(text) ? `${text.charAt(0).toLowerCase()}${text.slice(1)}` : text;
+}
+
 function descriptionOf(schema: unknown, key: string): string | undefined {
   if (typeof schema !== 'object' || schema === null || !('description' in schema)) return undefined;
-  return `\`${key}\`: ${String(schema.description)}`;
+  return `\`${key}\`: ${hintFrom(String(schema.description))}`;
 }
 
 function build(message: string, location: Location, hint?: string): Diagnostic {

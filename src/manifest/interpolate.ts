@@ -128,8 +128,7 @@ function unknownName(name: string, fragment: string, scope: Scope): TemplateProb
   const message = `nothing is called \`${name}\``;
   const hint =
     scope.env[name] === undefined
-      ? (suggest(name, scope.names(), 'known names') ??
-        'a name is that of a param or var; `$${` stands for a plain `${`')
+      ? (suggest(name, scope.names(), 'known names') ?? LITERAL)
       : `did you mean the environment variable, \${env.${name}}?`;
   return { message, fragment, hint };
 }
@@ -196,7 +195,8 @@ function parseTemplate(
     at += 1;
     if (!name.startsWith('env.')) {
       if (name === '') problem = { message: 'there is no name between the braces', fragment, hint: LITERAL };
-      if (fallback) problem = { message: 'only a variable of the environment (env.NAME) may have a default', fragment };
+      if (fallback)
+        problem = { message: 'only a variable of the environment (env.NAME) may have a default', fragment };
       return { is: 'name', name, fragment };
     }
     const variable = name.slice('env.'.length);

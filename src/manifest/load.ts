@@ -50,7 +50,11 @@ export function loadManifest({ file, cwd, set, env }: ManifestRequest): LoadedMa
   const { root, all, problems: fileProblems, incomplete } = readManifestFiles(file, cwd);
   const problems = [...fileProblems];
   const usage: UsageProblem[] = [];
-  const complain = (problem: Diagnostic) => void problems.push(problem);
+  // What the YAML says wrongly is no value: there is nothing more to say about it.
+  const wrong = new Set(fileProblems.map(({ location }) => placeKey(location)));
+  const complain = (problem: Diagnostic) => {
+    if (problem.location === undefined || !wrong.has(placeKey(problem.location))) problems.push(problem);
+  };
   const trees = all.filter((tree) => !tree.broken);
   const dir = dirname(resolve(file));
 
@@ -99,6 +103,10 @@ export function loadManifest({ file, cwd, set, env }: ManifestRequest): LoadedMa
     locate: (path) => locateTop(root, path),
   };
   return { manifest, problems, usage, names, incomplete, files: all.map((tree) => tree.source.shown) };
+}
+
+function placeKey(location: Location | undefined): string {
+  return location ? `${location.file}:${location.line}:${location.column}` : '';
 }
 
 function locateTop(root: YamlTree, path: readonly (string | number)[]): Location {

@@ -14,7 +14,7 @@ import { readText, type SourceText, systemCode } from './text.js';
 import { validateLock } from './validate.generated.js';
 import { parseYaml } from './yaml.js';
 
-const HEADER = '# Written by res: what each source resolved to. Commit it; `res update` renews it.\n';
+const HEADER = '# Written by res: what each source resolved to. Commit it; `res update` renews it.';
 
 /** `resources.lock.yaml` beside `resources.yaml`. */
 export function lockPath(manifestFile: string): string {
@@ -38,7 +38,9 @@ export function readLock(file: string, cwd: string = process.cwd()): Lock {
  */
 export async function writeLock(file: string, lock: Lock): Promise<void> {
   const text = formatLock(lock);
-  if (formatLock(readLock(file)) === text) return;
+  const present = readText(file, dirname(file));
+  if ('text' in present && (present.text === text || formatLock(readLock(file)) === text)) return;
+  if ('missing' in present && present.missing && Object.keys(lock.sources).length === 0) return;
   try {
     await replaceFile(file, text);
   } catch (error) {
@@ -53,7 +55,7 @@ export async function writeLock(file: string, lock: Lock): Promise<void> {
 /** The one text of a lock: sources by code unit, files in their own order. */
 export function formatLock(lock: Lock): string {
   const sources = Object.keys(lock.sources).sort();
-  const lines = [`${HEADER}lock: 1\n`, sources.length === 0 ? 'sources: {}\n' : 'sources:\n'];
+  const lines = [`${HEADER}\nlock: 1\n`, sources.length === 0 ? 'sources: {}\n' : 'sources:\n'];
   for (const source of sources) {
     const entry = lock.sources[source];
     if (!entry) continue;
@@ -79,44 +81,74 @@ function scalar(text: string): string {
 }
 
 /**
- * Reads the form that `formatLock` writes; undefined for any other. A lenient look at each line is enough: what was
- * understood is written again and compared, so that a lock is only accepted when its text is the very same.
+ * Reads the form that `formatLock` writes, line by line; undefined for anything else, which is then read as YAML.
+ * It takes only what YAML takes in the same sense: plain text where it is plain to YAML too, each key once.
  */
 function readOwnForm(text: string): Lock | undefined {
-  if (!text.startsWith(HEADER)) return undefined;
-  const sources: Record<string, MutableEntry> = {};
-  let entry: MutableEntry | undefined;
-  let file: MutableFile | undefined;
-  for (const line of text.slice(HEADER.length).split('\n')) {
-    const match = LINE.exec(line);
-    if (!match) continue;
-    const [, indent = '', key = '', value = ''] = match;
-    const content = unquote(value);
-    if (content === undefined) return undefined;
-    if (indent === '  ' && value === '') {
-      const source = unquote(key);
-      if (source === undefined || source === '__proto__') return undefined;
-      entry = { files: [] };
-      sources[source] = entry;
-    } else if (indent === '    ' && entry) {
-      if (key === 'tag' || key === 'commit') entry[key] = content;
-    } else if (indent === '      - ' && entry) {
-      file = { name: content, url: '' };
-      entry.files.push(file);
-    } else if (indent === '        ' && file) {
-      if (key === 'url' || key === 'sha256') file[key] = content;
-      else if (key === 'size') file.size = Number(content);
+  const lines = text.split('\n');
+  let at = 0;
+
+  const skip = (line: string): boolean => {
+    if (lines[at] !== line) return false;
+    at += 1;
+    return true;
+  };
+  /** What stands between `before` and `after` in the current line, which is then done; undefined for another line. */
+  const take = (before: string, after = '', read = readScalar): string | undefined => {
+    const line = lines[at];
+    if (line === undefined || !line.startsWith(before) || !line.endsWith(after)) return undefined;
+    const value = read(line.slice(before.length, line.length - after.length));
+    if (value !== undefined) at += 1;
+    return value;
+  };
+  const takeFile = (): LockedFile | undefined => {
+    const name = take('      - name: ');
+    const url = name === undefined ? undefined : take('        url: ');
+    if (name === undefined || url === undefined) return undefined;
+    const sha256 = take('        sha256: ', '', (value) =>
+      SHA256.test(value) ? readScalar(value) : undefined,
+    );
+    const size = take('        size: ', '', (value) => (SIZE.test(value) ? value : undefined));
+    return {
+      name,
+      url,
+      ...(sha256 === undefined ? {} : { sha256 }),
+      ...(size === undefined ? {} : { size: Number(size) }),
+    };
+  };
+  const takeFiles = (): readonly LockedFile[] | undefined => {
+    if (skip('    files: []')) return [];
+    if (!skip('    files:')) return undefined;
+    const files: LockedFile[] = [];
+    for (let file = takeFile(); file !== undefined; file = takeFile()) files.push(file);
+    return files.length > 0 ? files : undefined;
+  };
+
+  if (!skip(HEADER) || !skip('lock: 1')) return undefined;
+  const sources: Record<string, LockEntry> = {};
+  if (!skip('sources: {}')) {
+    if (!skip('sources:')) return undefined;
+    for (let source = take('  ', ':'); source !== undefined; source = take('  ', ':')) {
+      const tag = take('    tag: ');
+      const commit = take('    commit: ');
+      const files = takeFiles();
+      if (files === undefined || source === '__proto__' || Object.hasOwn(sources, source)) return undefined;
+      sources[source] = {
+        ...(tag === undefined ? {} : { tag }),
+        ...(commit === undefined ? {} : { commit }),
+        files,
+      };
     }
   }
-  const lock = { sources };
-  if (formatLock(lock) !== text || !validateLock({ lock: 1, sources })) return undefined;
-  return lock;
+  return at === lines.length - 1 && lines[at] === '' ? { sources } : undefined;
 }
 
-const LINE = /^( *(?:- )?)("(?:[^"\\]|\\.)*"|[^ "]*?):(?: (.*))?$/;
+const SHA256 = /^"?[0-9a-f]{64}"?$/;
+const SIZE = /^(?:0|[1-9][0-9]{0,14})$/;
 
-function unquote(text: string): string | undefined {
-  if (!text.startsWith('"')) return text;
+/** Text as `scalar` writes it. */
+function readScalar(text: string): string | undefined {
+  if (!text.startsWith('"')) return scalar(text) === text ? text : undefined;
   try {
     const value: unknown = JSON.parse(text);
     return typeof value === 'string' ? value : undefined;
@@ -124,19 +156,6 @@ function unquote(text: string): string | undefined {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
-}
-
-interface MutableFile {
-  name: string;
-  url: string;
-  sha256?: string;
-  size?: number;
-}
-
-interface MutableEntry {
-  tag?: string;
-  commit?: string;
-  files: MutableFile[];
 }
 
 /** Any YAML, with a place for every complaint. */

@@ -6,20 +6,27 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
   const candidates = [...known];
   if (candidates.length === 0 || name === '' || name.length > 200) return undefined;
   const best = closest(name, candidates);
-  const allowed = Math.max(1, Math.floor(Math.max(name.length, best.length) / 3));
-  if (best !== name && distance(name, best) <= allowed) return best;
+  if (best !== name && isNear(name, best)) return best;
   // `disk` for `disk-image`: far by letters, near by sense.
   const begun = name.length >= 3 ? candidates.filter((candidate) => candidate.startsWith(name)) : [];
   return begun.length === 1 ? begun[0] : undefined;
 }
 
-/** A hint: the nearest name, or else all of them, when they are few. */
+function isNear(a: string, b: string): boolean {
+  const far = distance(a, b);
+  const length = Math.max(a.length, b.length);
+  // Two letters that changed places count as two changes, and are the most common slip.
+  const swapped = far === 2 && [...a].sort().join('') === [...b].sort().join('');
+  return far < length && (swapped || far <= Math.max(1, Math.floor(length / 3)));
+}
+
+/** A hint: the nearest name, or else all of them, when they are few and `all` says what they are. */
 export function suggest(name: string, known: Iterable<string>, all?: string): string | undefined {
-  const best = nearest(name, known);
-  if (best !== undefined) return `did you mean \`${best}\`?`;
   const names = [...known];
+  const best = nearest(name, names);
+  if (best !== undefined) return `did you mean \`${best}\`?`;
   if (all === undefined || names.length === 0 || names.length > 20) return undefined;
-  return `${all}: ${names.map((known) => `\`${known}\``).join(', ')}`;
+  return `${all}: ${names.map((each) => `\`${each}\``).join(', ')}`;
 }
 
 /** `a`, `b` or `c`. */

@@ -153,9 +153,11 @@ function check(
   const subject = `\`${kind}\``;
   for (const problem of complaints(errors, { tree, place, subject, skip: (pointer) => failed.has(pointer) }))
     complain(problem);
-  const wrong = new Set(
+  const wrong = new Set<string | undefined>(
     [...failed, ...errors.map((error) => error.instancePath)].map((at) => pointerPath(at)[0]),
   );
+  // Of `variants`, what is right is worth a look: they can be long, and mistakes in them many.
+  wrong.delete('variants');
   return Object.fromEntries(Object.entries(fields).filter(([field]) => !wrong.has(field)));
 }
 
@@ -210,17 +212,19 @@ function readVerify(verify: Json | undefined): Verify | undefined {
 
 function readVariants(written: Written, variants: Json, context: Context): readonly Variant[] {
   if (!isJsonArray(variants)) return NO_VARIANTS;
-  return variants.filter(isJsonObject).map((row, i) => {
+  return variants.flatMap((row, i) => {
+    if (!isJsonObject(row)) return [];
     const when = readWhen(written, row.when, i, context);
     const label = row.label === undefined ? undefined : textAt(written, row.label, ['variants', i, 'label']);
     const state = VARIANT_STATES.find((state) => state === row.state);
     const worksWith = isJsonArray(row['works-with']) ? row['works-with'].map(String) : undefined;
-    return {
+    const variant: Variant = {
       when,
       ...(label === undefined ? {} : { label }),
       ...(state === undefined ? {} : { state }),
       ...(worksWith === undefined ? {} : { worksWith }),
     };
+    return [variant];
   });
 }
 

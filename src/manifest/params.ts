@@ -67,6 +67,8 @@ export interface Declared {
 }
 
 export interface DeclaredParam extends Declared {
+  /** Not even a map: the schema complains, and its value is of no interest. */
+  readonly malformed: boolean;
   readonly declaration: ParamDeclaration;
 }
 
@@ -106,7 +108,8 @@ export function collectParams(
       else if (reserved)
         complain({ message: reserved, location: locateKey(tree, place), hint: 'choose another name' });
       else {
-        const param = { tree, place, declaration: declarationOf(name, tree, place) };
+        const malformed = textOf(tree, place) !== undefined || itemsOf(tree, place) !== undefined;
+        const param = { tree, place, malformed, declaration: declarationOf(name, tree, place) };
         params.set(name, param);
         const { default: standard } = param.declaration;
         if (standard !== undefined && !hasHoles(standard)) checkDefault(param, standard, complain);
@@ -138,6 +141,7 @@ export function paramDefinition(
   return {
     complain: (message) => complain({ message, location: locateValue(tree, defaultPlace) }),
     compute: (scope) => {
+      if (param.malformed) return undefined;
       const set = Object.hasOwn(given.set, name) ? given.set[name] : undefined;
       const value = set ?? given.env[paramVariable(name)];
       if (value !== undefined) {
@@ -222,7 +226,7 @@ function declarationOf(name: string, tree: YamlTree, place: Place): ParamDeclara
   return {
     name,
     ...(standard === undefined ? {} : { default: standard }),
-    ...(values?.every((value) => value !== undefined) ? { enum: values } : {}),
+    ...(values?.length && values.every((value) => value !== undefined) ? { enum: values } : {}),
     ...(description === undefined ? {} : { description }),
   };
 }

@@ -50,8 +50,8 @@ export function parseYaml(source: SourceText): YamlTree {
   const composed = compose(source);
   if (!('document' in composed)) return { ...nothing, problems: composed.problems };
   const contents = composed.document.contents;
-  const { value, problems, aliases } = convert(source, contents);
-  return { source, value, root: { value: contents }, problems, broken: false, aliases };
+  const { value, problems, aliases, bomb } = convert(source, contents);
+  return { source, value, root: { value: contents }, problems, broken: bomb, aliases };
 }
 
 /** The place of what `path` names below `start`; of a path that leads nowhere, the nearest above it. */
@@ -133,7 +133,9 @@ function compose(source: SourceText): { document: Document.Parsed } | { problems
   const tokens: CST.Token[] = [];
   const parser = new Parser();
   // Step by step, as depth must be known before the composer, which recurses, sees the tokens.
+  let lastQuote = 0;
   for (const lexeme of new Lexer().lex(text)) {
+    if (lexeme.startsWith('"') || lexeme.startsWith("'")) lastQuote = parser.offset;
     for (const token of parser.next(lexeme)) tokens.push(token);
     if (parser.stack.length > 2 * MAX_DEPTH) {
       return { problems: [tooDeep(locate(parser.offset - 1, parser.offset))] };
@@ -150,7 +152,7 @@ function compose(source: SourceText): { document: Document.Parsed } | { problems
   const [document, second] = composer.compose(tokens, true, text.length);
   if (!document) return { problems: [] };
   const faults = [...document.errors, ...document.warnings].sort((a, b) => a.pos[0] - b.pos[0]);
-  if (faults.length > 0) return { problems: syntaxProblems(source, faults) };
+  if (faults.length > 0) return { problems: syntaxProblems(source, faults, lastQuote) };
   if (second) {
     const at = second.range[0];
     const problem = { message: 'the file has more than one YAML document', location: locate(at, at + 1) };
@@ -166,26 +168,60 @@ interface SyntaxFault {
 }
 
 /** The first of each line: the others are its consequences. */
-function syntaxProblems(source: SourceText, faults: readonly SyntaxFault[]): Diagnostic[] {
+function syntaxProblems(source: SourceText, faults: readonly SyntaxFault[], lastQuote: number): Diagnostic[] {
   const byLine = new Map<number, Diagnostic>();
   for (const fault of faults) {
     if (byLine.size === MAX_SYNTAX_ERRORS) break;
-    const location = source.locate(fault.pos[0], fault.pos[1]);
+    const location = locateFault(source, fault, lastQuote);
     if (byLine.has(location.line)) continue;
-    const { message, hint } = syntaxMessage(fault, location);
+    const { message, hint } = syntaxMessage(fault, source.text);
     byLine.set(location.line, hint === undefined ? { message, location } : { message, location, hint });
   }
   return [...byLine.values()];
 }
 
+/** The parser's place, moved to something that can be seen. */
+function locateFault(
+  { text, locate }: SourceText,
+  { pos, message }: SyntaxFault,
+  lastQuote: number,
+): Location {
+  const [start, end] = pos;
+  if (isOpenQuote(message)) return locate(lastQuote, lastQuote + 1);
+  const rest = text.slice(start, lineEnd(text, start));
+  if (rest.trim() !== '')
+    return locate(start + rest.search(/\S/), Math.max(end, start + rest.search(/\S/) + 1));
+  // At the end of a line, or of the file: what stands before it.
+  const before = text.slice(0, start).trimEnd().length;
+  return locate(Math.max(0, before - 1), before);
+}
+
+function lineEnd(text: string, from: number): number {
+  const end = text.indexOf('\n', from);
+  return end < 0 ? text.length : end;
+}
+
+function isOpenQuote(message: string): boolean {
+  return /^Missing closing ['"]quote/.test(message);
+}
+
+const QUOTE_HOLES = 'within { } or [ ], text that has `{` in it must be quoted';
+
 function syntaxMessage(
-  { code, message }: SyntaxFault,
-  location: Location,
+  { code, message, pos }: SyntaxFault,
+  text: string,
 ): { message: string; hint?: string } {
   switch (code) {
     case 'TAB_AS_INDENT':
       return { message: 'a tab is used to indent', hint: 'indent with spaces' };
     case 'BAD_INDENT':
+      if (message.startsWith('Flow')) {
+        const list = message.startsWith('Flow sequence');
+        return {
+          message: list ? 'expected `]` to close a list' : 'expected `}` to close a map',
+          hint: 'lines within brackets are indented more than their key',
+        };
+      }
       return {
         message: 'the indentation is wrong',
         hint: 'entries of one map or list start in the same column',
@@ -196,32 +232,52 @@ function syntaxMessage(
         hint: 'is a `:` missing after a key, or a closing quote?',
       };
     case 'BLOCK_AS_IMPLICIT_KEY':
-      return {
-        message: 'there is a map or list where plain text is expected',
-        hint: location.text.trimStart().includes(': ')
-          ? 'text that has `: ` in it must be quoted'
-          : 'is the line indented right?',
-      };
+      return text.slice(pos[0], lineEnd(text, pos[0])).includes(': ')
+        ? { message: 'a second `: ` in one line', hint: 'text that has `: ` in it must be quoted' }
+        : {
+            message: 'expected the next entry in the same column',
+            hint: 'is the line after it indented right?',
+          };
     case 'BAD_SCALAR_START':
-      return { message: `${plainSentence(message)}`, hint: 'put the text in quotes' };
+      return { message: plainSentence(message), hint: 'put the text in quotes' };
     case 'TAG_RESOLVE_FAILED':
       return {
-        message: `${plainSentence(message)}`,
-        hint: 'a manifest has no use for tags (`!…`); quote the text if it is text',
+        message: plainSentence(message),
+        hint: 'a manifest has no use for tags; text that begins with `!` must be quoted',
       };
     case 'MISSING_CHAR':
-      if (message.includes('Implicit map keys need')) {
+      if (isOpenQuote(message)) return { message: 'a quote is not closed' };
+      if (message.startsWith('Implicit map keys need')) {
         return { message: 'expected `:` after a key', hint: 'an entry of a map is `key: value`' };
       }
       return { message: plainSentence(message) };
+    case 'UNEXPECTED_TOKEN':
+      return text.slice(pos[0] - 1, pos[0] + 1) === '${'
+        ? { message: plainSentence(message), hint: QUOTE_HOLES }
+        : { message: plainSentence(message) };
     default:
       return { message: plainSentence(message) };
   }
 }
 
-/** The parser's own sentence, as the rest of a line. */
+const TOKENS: Readonly<Record<string, string>> = {
+  'block-seq-ind': '`-`',
+  'seq-item-ind': '`-`',
+  'map-value-ind': '`:`',
+  'explicit-key-ind': '`?`',
+  'flow-map-start': '`{`',
+  'flow-map-end': '`}`',
+  'flow-seq-start': '`[`',
+  'flow-seq-end': '`]`',
+  scalar: 'text',
+  'at node end': 'after the end of a value',
+  'on same line with key': 'in the same line as a key',
+};
+
+/** The parser's own sentence, as the rest of a line, without the parser's own words. */
 function plainSentence(message: string): string {
-  const text = message.trim();
+  let text = message.trim().replace(/( token)? in YAML (document|stream): .*$/s, ' here');
+  for (const [term, plain] of Object.entries(TOKENS)) text = text.replace(term, plain);
   return `${text.charAt(0).toLowerCase()}${text.slice(1)}`;
 }
 
@@ -229,6 +285,8 @@ interface Converted {
   readonly value: Json;
   readonly problems: readonly Diagnostic[];
   readonly aliases: ReadonlyMap<Alias, Node>;
+  /** Too large or too deep to go on with. */
+  readonly bomb: boolean;
 }
 
 /** One pass in the order of the text, so that an alias finds the anchor last set before it. */
@@ -239,6 +297,7 @@ function convert(source: SourceText, contents: ParsedNode | null): Converted {
   const anchors = new Map<string, { readonly node: Node; value: Json | undefined; count: number }>();
   let count = 0;
   let aliased = 0;
+  let deep = false;
 
   const complain = (node: Node | null, message: string, hint?: string) => {
     const location = locateNode(source, node);
@@ -250,7 +309,8 @@ function convert(source: SourceText, contents: ParsedNode | null): Converted {
     if (node === null) return null;
     if (isAlias(node)) return visitAlias(node);
     if (depth > MAX_DEPTH) {
-      problems.push(tooDeep(locateNode(source, node)));
+      if (!deep) problems.push(tooDeep(locateNode(source, node)));
+      deep = true;
       return null;
     }
     const anchor = (isScalar(node) || isMap(node) || isSeq(node)) && node.anchor ? node.anchor : undefined;
@@ -308,8 +368,11 @@ function convert(source: SourceText, contents: ParsedNode | null): Converted {
       const first = keys.get(name);
       if (first) {
         const { line, column } = locateNode(source, first);
-        const merge = name === '<<' ? undefined : `the first one is at ${source.shown}:${line}:${column}`;
-        complain(keyNode, `the key \`${name}\` stands here a second time`, merge);
+        complain(
+          keyNode,
+          `the key \`${name}\` stands here a second time`,
+          `the first one is at ${source.shown}:${line}:${column}`,
+        );
         continue;
       }
       keys.set(name, keyNode);
@@ -329,7 +392,7 @@ function convert(source: SourceText, contents: ParsedNode | null): Converted {
   };
 
   const value = visit(contents, 0);
-  return { value, problems, aliases };
+  return { value, problems, aliases, bomb: aliased > MAX_ALIASED || deep };
 }
 
 /** A key as it is written: `1.10` is no number here. */

@@ -72,6 +72,7 @@ class Planner {
       if (node.output !== undefined) this.#placements.set(name, await this.#look(node, assessment.content));
     }
     for (const name of this.#requested) await this.#want(name);
+    for (const name of this.#closure) if (this.#outdated(name)) await this.#putRight(name);
     if (this.#force) for (const name of this.#closure) if (this.#forced(name)) await this.#produce(name);
     const nodes = new Map<string, NodePlan>();
     for (const name of this.#closure) nodes.set(name, await this.#describe(name, nodes));
@@ -114,6 +115,18 @@ class Planner {
       this.#present.set(name, known);
     }
     return known;
+  }
+
+  /** Whether an output path holds what res made there for another variant or an older recipe. */
+  #outdated(name: string): boolean {
+    return (this.#placements.get(name) ?? []).some(
+      ({ item, occupant }) => item !== null && occupant.is === 'ours' && occupant.digest !== item.digest,
+    );
+  }
+
+  /** Nobody needs the node's bytes, but a file of another variant beside the new ones would mislead: where it costs no work, it is exchanged. */
+  async #putRight(name: string): Promise<void> {
+    if (!this.#wanted.has(name) && (await this.#atHand(name))) await this.#want(name);
   }
 
   /** The node's bytes are needed: in their output's place, or else at hand. */

@@ -27,6 +27,8 @@ export function differences(node: Node, was: Action, now: Action): readonly Reas
       );
     }
   }
+  // Another source has other content: that goes without saying.
+  if (node.section === 'artifact' && reasons.length > 0) return reasons;
   const count = Math.max(was.inputs.length, now.inputs.length);
   for (let i = 0; i < count; i++) {
     const before = was.inputs[i]?.digests ?? [];

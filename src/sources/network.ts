@@ -41,12 +41,12 @@ export function openNetwork(env: Env, o: { readonly stallMs: number }): Network 
 
 // undici is loaded when something is asked of the network: an up-to-date build does without it.
 async function direct(stallMs: number) {
-  const { Agent } = await import('undici');
+  const { Agent } = await import('./undici.js');
   return new Agent({ connect: { timeout: stallMs } });
 }
 
 async function through(proxy: URL, stallMs: number) {
-  const { ProxyAgent } = await import('undici');
+  const { ProxyAgent } = await import('./undici.js');
   const bare = new URL(proxy);
   bare.username = '';
   bare.password = '';

@@ -31,10 +31,18 @@ function compressed(format: Compression, data: Buffer, extra: readonly string[] 
 
 /** Every format as decoded by its program and by a library. gzip has no program. */
 const ways = COMPRESSIONS.flatMap((format) =>
-  (format === 'gzip' ? (['library'] as const) : (['program', 'library'] as const)).map((way) => ({ format, way })),
+  (format === 'gzip' ? (['library'] as const) : (['program', 'library'] as const)).map((way) => ({
+    format,
+    way,
+  })),
 );
 
-async function expand(bytes: Uint8Array, way: 'program' | 'library', step = 64 * 1024, format?: Compression): Promise<Buffer> {
+async function expand(
+  bytes: Uint8Array,
+  way: 'program' | 'library',
+  step = 64 * 1024,
+  format?: Compression,
+): Promise<Buffer> {
   const context = await makeContext(way === 'library' ? { has: () => false } : {});
   return collect(decompress(new Source(bytes, step).stream(), 'thing', context, format));
 }
@@ -75,7 +83,11 @@ describe.each(ways)('$format by $way', ({ format, way }) => {
       expect(length < 6 ? ['corrupt-input', 'bad-format'] : ['corrupt-input']).toContain(error.code);
     };
     if (way === 'library') for (let length = 0; length < little.length; length++) await check(length);
-    else await fc.assert(fc.asyncProperty(fc.nat(little.length - 1), check), { numRuns: 15, examples: [[little.length - 1]] });
+    else
+      await fc.assert(fc.asyncProperty(fc.nat(little.length - 1), check), {
+        numRuns: 15,
+        examples: [[little.length - 1]],
+      });
   });
 
   it('never takes a long stream that is cut off', async () => {
@@ -93,13 +105,21 @@ describe.each(ways)('$format by $way', ({ format, way }) => {
       // A bit of a header that means nothing may change; the content may not.
       const result = await expand(damaged, way).catch((error: unknown) => error);
       if (Buffer.isBuffer(result)) expect(result.equals(small)).toBe(true);
-      else expect(result).toMatchObject({ name: 'ResError', code: expect.stringMatching(/corrupt-input|bad-format/) });
+      else
+        expect(result).toMatchObject({
+          name: 'ResError',
+          code: expect.stringMatching(/corrupt-input|bad-format/),
+        });
     };
-    await fc.assert(fc.asyncProperty(fc.nat(little.length * 8 - 1), check), { numRuns: way === 'library' ? 150 : 15 });
+    await fc.assert(fc.asyncProperty(fc.nat(little.length * 8 - 1), check), {
+      numRuns: way === 'library' ? 150 : 15,
+    });
   });
 
   it('refuses what follows the end', async () => {
-    const error = await failureOf(expand(Buffer.concat([little, Buffer.from('something else, and some more')]), way));
+    const error = await failureOf(
+      expand(Buffer.concat([little, Buffer.from('something else, and some more')]), way),
+    );
     expect(error.code).toBe('corrupt-input');
   });
 
@@ -172,7 +192,10 @@ describe('gzip', () => {
 
 describe('zstd by library', () => {
   it('skips skippable frames, first and between', async () => {
-    const skippable = Buffer.concat([Buffer.from([0x5a, 0x2a, 0x4d, 0x18, 5, 0, 0, 0]), Buffer.from('hello')]);
+    const skippable = Buffer.concat([
+      Buffer.from([0x5a, 0x2a, 0x4d, 0x18, 5, 0, 0, 0]),
+      Buffer.from('hello'),
+    ]);
     const frame = compressed('zstd', small);
     for (const way of ['library', 'program'] as const) {
       const bytes = await expand(Buffer.concat([skippable, frame, skippable, frame]), way, 5);
@@ -189,7 +212,8 @@ describe('zstd by library', () => {
   it('refuses a window that takes too much memory, as the program does', async () => {
     // Window descriptor 0xa8: 2^31 bytes; an empty last block.
     const frame = Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0x00, 0xa8, 0x01, 0x00, 0x00]);
-    for (const way of ['library', 'program'] as const) expect((await failureOf(expand(frame, way))).code).toBe('corrupt-input');
+    for (const way of ['library', 'program'] as const)
+      expect((await failureOf(expand(frame, way))).code).toBe('corrupt-input');
   });
 
   it.each([['-1'], ['-19'], ['--no-check'], ['--long=27']])('knows what zstd %s makes', async (flag) => {
@@ -198,9 +222,12 @@ describe('zstd by library', () => {
 });
 
 describe('xz by library', () => {
-  it.each([['--check=crc32'], ['--check=none'], ['--block-size=100000'], ['-9']])('knows what xz %s makes', async (flag) => {
-    expect((await expand(compressed('xz', content, [flag]), 'library')).equals(content)).toBe(true);
-  });
+  it.each([['--check=crc32'], ['--check=none'], ['--block-size=100000'], ['-9']])(
+    'knows what xz %s makes',
+    async (flag) => {
+      expect((await expand(compressed('xz', content, [flag]), 'library')).equals(content)).toBe(true);
+    },
+  );
 
   it('says of a check that it cannot verify that the program can', async () => {
     const bytes = compressed('xz', small, ['--check=sha256']);
@@ -214,7 +241,8 @@ it('bzip2 by library holds one block at a time, however much a few bytes expand 
   expect(bomb.length).toBeLessThan(10_000);
   const context = await makeContext({ has: () => false });
   let most = 0;
-  for await (const piece of decompress(new Source(bomb).stream(), 'thing', context)) most = Math.max(most, piece.length);
+  for await (const piece of decompress(new Source(bomb).stream(), 'thing', context))
+    most = Math.max(most, piece.length);
   expect(most).toBeLessThan(6_000_000);
 });
 

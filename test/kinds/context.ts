@@ -1,12 +1,11 @@
 // What a kind sees of the world, made of real files and real programs.
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ResError } from '../../src/model/error.js';
 import type { KindContext, KindInput } from '../../src/kinds/kind.js';
+import { ResError } from '../../src/model/error.js';
 
 export const temporary = mkdtempSync(join(tmpdir(), 'res-kinds-'));
 
@@ -57,7 +56,12 @@ export async function makeContext(options: ContextOptions = {}): Promise<TestCon
         if (pid !== undefined) running.delete(pid);
         if (code === 0) return resolve();
         const tail = said.split('\n').filter((line) => line !== '');
-        const command = { argv, tail, ...(code === null ? {} : { exitCode: code }), ...(signal ? { signal } : {}) };
+        const command = {
+          argv,
+          tail,
+          ...(code === null ? {} : { exitCode: code }),
+          ...(signal ? { signal } : {}),
+        };
         reject(new ResError('command-failed', `${program} failed`, { command }));
       });
     });
@@ -72,7 +76,9 @@ export async function makeContext(options: ContextOptions = {}): Promise<TestCon
     percents,
     commands,
     running,
-    has: options.has ?? ((program) => (process.env.PATH ?? '').split(':').some((dir) => existsSync(join(dir, program)))),
+    has:
+      options.has ??
+      ((program) => (process.env.PATH ?? '').split(':').some((dir) => existsSync(join(dir, program)))),
     async exec(argv, { onStdout } = {}) {
       const { child, ended } = run(argv);
       child.stdin.end();
@@ -86,13 +92,19 @@ export async function makeContext(options: ContextOptions = {}): Promise<TestCon
     },
     async *pipe(argv, input) {
       const { child, ended } = run(argv);
-      child.stdin.on('error', () => undefined);
+      let resume = () => {};
+      child.stdin
+        .on('error', () => undefined)
+        .on('drain', () => resume())
+        .on('close', () => resume());
       let failure: { error: unknown } | undefined;
       const fed = (async () => {
         for await (const piece of input) {
           if (child.stdin.destroyed) return;
           if (!child.stdin.write(piece)) {
-            await new Promise<void>((resolve) => child.stdin.once('drain', resolve).once('close', resolve));
+            await new Promise<void>((resolve) => {
+              resume = resolve;
+            });
           }
         }
         child.stdin.end();
@@ -124,7 +136,10 @@ export async function makeContext(options: ContextOptions = {}): Promise<TestCon
 }
 
 /** Bytes as an input that streams, cut into pieces of `step` bytes; `source` tells how far it was read and whether it was ended. */
-export function streamed(bytes: Uint8Array, options: { step?: number; node?: string; name?: string } = {}): KindInput & { source: Source } {
+export function streamed(
+  bytes: Uint8Array,
+  options: { step?: number; node?: string; name?: string } = {},
+): KindInput & { source: Source } {
   const source = new Source(bytes, options.step);
   return {
     role: 'in',
@@ -138,7 +153,10 @@ export function streamed(bytes: Uint8Array, options: { step?: number; node?: str
 }
 
 /** Files as an input that lies at rest. */
-export function stored(paths: readonly string[], options: { format?: string; node?: string } = {}): KindInput {
+export function stored(
+  paths: readonly string[],
+  options: { format?: string; node?: string } = {},
+): KindInput {
   return {
     role: 'in',
     node: options.node ?? 'input',

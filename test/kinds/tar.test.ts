@@ -1,9 +1,19 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, symlinkSync, truncateSync, linkSync, writeFileSync, openSync, writeSync, closeSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type ArchiveEntry } from '../../src/kinds/archive.js';
+import type { ArchiveEntry } from '../../src/kinds/archive.js';
 import { readTar } from '../../src/kinds/tar.js';
 import { damagedTars } from '../rig/evil.js';
 import { seededBytes } from '../rig/random.js';
@@ -94,7 +104,16 @@ describe('what GNU tar writes', () => {
 
   it('in the format ustar and v7 is read', async () => {
     for (const format of ['ustar', 'v7']) {
-      const archive = execFileSync('tar', ['-C', dir, `--format=${format}`, '-cf', '-', 'file', 'program', 'soft']);
+      const archive = execFileSync('tar', [
+        '-C',
+        dir,
+        `--format=${format}`,
+        '-cf',
+        '-',
+        'file',
+        'program',
+        'soft',
+      ]);
       expect((await readAll(archive)).map(({ name, executable }) => [name, executable])).toEqual([
         ['file', false],
         ['program', true],
@@ -105,17 +124,32 @@ describe('what GNU tar writes', () => {
 
   it('may be padded or followed by anything after its end mark', async () => {
     const archive = execFileSync('tar', ['-C', dir, '-cf', '-', 'file']);
-    expect(await readAll(Buffer.concat([archive, Buffer.from('left over from another tape')]))).toHaveLength(1);
+    expect(await readAll(Buffer.concat([archive, Buffer.from('left over from another tape')]))).toHaveLength(
+      1,
+    );
   });
 });
 
 it('the same entries come however the stream is cut', async () => {
-  const archive = execFileSync('tar', ['-C', dir, '--format=posix', '-cf', '-', 'file', 'grün', 'soft', LONG]);
+  const archive = execFileSync('tar', [
+    '-C',
+    dir,
+    '--format=posix',
+    '-cf',
+    '-',
+    'file',
+    'grün',
+    'soft',
+    LONG,
+  ]);
   const whole = await readAll(archive);
   const check = async (step: number) => {
     expect(await readAll(archive, step)).toEqual(whole);
   };
-  await fc.assert(fc.asyncProperty(fc.integer({ min: 1, max: 20_000 }), check), { numRuns: 25, examples: [[1], [511], [512], [513]] });
+  await fc.assert(fc.asyncProperty(fc.integer({ min: 1, max: 20_000 }), check), {
+    numRuns: 25,
+    examples: [[1], [511], [512], [513]],
+  });
 });
 
 it('content that is not read, or not all of it, is skipped', async () => {
@@ -145,7 +179,11 @@ describe('what is not whole', () => {
       { name: 'zeros', body: Buffer.alloc(1024) },
     ]);
     // One block of zeros at the end is enough, as for tar.
-    for (let length = 0; length <= archive.length - 1024; length += length % 512 < 3 || length % 512 > 508 ? 1 : 101) {
+    for (
+      let length = 0;
+      length <= archive.length - 1024;
+      length += length % 512 < 3 || length % 512 > 508 ? 1 : 101
+    ) {
       const error = await failureOf(readAll(archive.subarray(0, length)));
       expect(error.code).toBe('corrupt-input');
       expect(error.message).toContain('thing');
@@ -159,13 +197,17 @@ describe('what is not whole', () => {
 
   it('is a block of zeros between entries', async () => {
     const one = tarBytes([{ name: 'a', body: 'a' }]).subarray(0, 1024);
-    const error = await failureOf(readAll(Buffer.concat([one, Buffer.alloc(512), tarBytes([{ name: 'b' }])])));
+    const error = await failureOf(
+      readAll(Buffer.concat([one, Buffer.alloc(512), tarBytes([{ name: 'b' }])])),
+    );
     expect(error.message).toContain('a block of zeros stands between its entries (at byte 2,048)');
   });
 
   it('is a malformed pax header', async () => {
     for (const body of ['no length=x\n', '5 a=b\n\n', '999 path=x\n', '10 path=xyz', '7 nokey\n']) {
-      expect((await failureOf(readAll(tarBytes([{ name: 'p', type: 'x', body }, { name: 'a' }])))).code).toBe('corrupt-input');
+      expect((await failureOf(readAll(tarBytes([{ name: 'p', type: 'x', body }, { name: 'a' }])))).code).toBe(
+        'corrupt-input',
+      );
     }
   });
 
@@ -173,7 +215,9 @@ describe('what is not whole', () => {
     const maps = ['0,5', '0,4,2,4', '100,8', '0,9', '0', '8,4,0,4', 'a,b'];
     for (const map of maps) {
       const header = paxEntry({ 'GNU.sparse.size': '50', 'GNU.sparse.map': map });
-      expect((await failureOf(readAll(tarBytes([header, { name: 'a', body: '12345678' }])))).code, map).toBe('corrupt-input');
+      expect((await failureOf(readAll(tarBytes([header, { name: 'a', body: '12345678' }])))).code, map).toBe(
+        'corrupt-input',
+      );
     }
     const header = paxEntry({ 'GNU.sparse.size': '12', 'GNU.sparse.map': '0,4,8,4' });
     const [entry] = await readAll(tarBytes([header, { name: 'a', body: '12345678' }]));
@@ -182,7 +226,9 @@ describe('what is not whole', () => {
 
   it('is a link or folder with content: readers disagree on where the next entry is', async () => {
     for (const type of ['1', '2', '5'] as const) {
-      expect((await failureOf(readAll(tarBytes([{ name: 'a', type, link: 'b', body: 'x' }])))).code).toBe('corrupt-input');
+      expect((await failureOf(readAll(tarBytes([{ name: 'a', type, link: 'b', body: 'x' }])))).code).toBe(
+        'corrupt-input',
+      );
     }
   });
 });
@@ -190,7 +236,9 @@ describe('what is not whole', () => {
 it('entries of a kind that no file system has are refused', async () => {
   const archive = tarBytes([{ name: 'a' }]);
   archive.write('N', 156);
-  const sum = archive.subarray(0, 512).reduce((total, byte, at) => total + (at >= 148 && at < 156 ? 0x20 : byte), 0);
+  const sum = archive
+    .subarray(0, 512)
+    .reduce((total, byte, at) => total + (at >= 148 && at < 156 ? 0x20 : byte), 0);
   archive.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
   const error = await failureOf(readAll(archive));
   expect(error.code).toBe('bad-format');

@@ -34,7 +34,7 @@ export async function checkNetwork(env: Env, url: URL): Promise<Check> {
   const shown = redactUrl(url.href);
   const network = openNetwork(env, { stallMs: TIME_OUT_MS });
   try {
-    const { request } = await import('undici');
+    const { request } = await import('../../sources/undici.js');
     const { statusCode, body } = await request(url, {
       method: 'HEAD',
       dispatcher: await network.dispatcher(url),

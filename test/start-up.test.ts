@@ -1,0 +1,63 @@
+// What a start reads: the packages that take long to load are in chunks that only those who need them read.
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { expect, it } from 'vitest';
+import { MAIN } from './rig/places.js';
+
+const APP = join(dirname(MAIN), 'app.js');
+
+it('the program starts without the network, processes, the live face, archives and YAML', () => {
+  const packages = packagesOf(APP);
+  expect(packages).toContain('commander');
+  for (const heavy of [
+    'undici',
+    'execa',
+    'listr2',
+    'yauzl',
+    'tar-stream',
+    'xz-decompress',
+    'fzstd',
+    'yaml',
+    'ajv',
+  ]) {
+    expect(packages).not.toContain(heavy);
+  }
+});
+
+it.each(['build', 'status', 'plan', 'list'])(
+  '%s with nothing to do needs neither network nor processes',
+  (command) => {
+    const packages = packagesOf(chunkOf(command));
+    expect(packages).toContain('yaml');
+    for (const heavy of ['undici', 'execa', 'listr2', 'tar-stream']) expect(packages).not.toContain(heavy);
+  },
+);
+
+/** The chunk that a command's module was compiled to. */
+function chunkOf(command: string): string {
+  for (const file of closure(APP)) {
+    const name = new RegExp(`import\\("(\\.[^"]*/${command}-\\w+\\.js)"\\)`).exec(
+      readFileSync(file, 'utf8'),
+    )?.[1];
+    if (name !== undefined) return join(dirname(file), name);
+  }
+  throw new Error(`nothing loads the command ${command}`);
+}
+
+/** Packages whose code is in what a file imports statically; the bundler writes the path of each file before its code. */
+function packagesOf(entry: string): readonly string[] {
+  const found = closure(entry).flatMap((file) => [
+    ...readFileSync(file, 'utf8').matchAll(/^\/\/ node_modules\/((?:@[^/]+\/)?[^/]+)\//gm),
+  ]);
+  return [...new Set(found.map((match) => match[1] ?? ''))];
+}
+
+/** A file of dist/ and all that is read with it. */
+function closure(entry: string, seen = new Set<string>()): readonly string[] {
+  if (seen.has(entry)) return [];
+  seen.add(entry);
+  const imports = readFileSync(entry, 'utf8').matchAll(
+    /^(?:import|export)\b(?:[^'"`;]*?\bfrom)?\s*"(\.[^"]+)"/gm,
+  );
+  return [entry, ...[...imports].flatMap((match) => closure(join(dirname(entry), match[1] ?? ''), seen))];
+}
