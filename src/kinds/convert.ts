@@ -131,7 +131,7 @@ async function write(recipe: Convert, context: KindContext): Promise<void> {
     await checkImage(image, format, what);
     return format;
   });
-  if (from === 'qcow2') await refuseCutOff(path, what, context);
+  if (from === 'qcow2' || from === 'vmdk') await refuseCutOff(path, from, what, context);
   const { size } = recipe;
   const current = size === undefined ? 0 : await virtualSize(path, from, context);
   const wanted = size === undefined ? 0 : 'is' in size ? size.is : current + size.add;
@@ -175,14 +175,20 @@ function convertCommand(
   ];
 }
 
-/** qemu-img reads what lies beyond the end of a qcow2 as zeros: half an image would become a whole one. Its check sees that. */
-async function refuseCutOff(path: string, what: string, context: KindContext): Promise<void> {
+/** qemu-img reads what lies beyond the end of these as zeros: half an image would become a whole one. Its check sees that. */
+async function refuseCutOff(
+  path: string,
+  format: ImageFormat,
+  what: string,
+  context: KindContext,
+): Promise<void> {
   try {
-    await context.exec(['qemu-img', 'check', '-q', '-f', 'qcow2', path]);
+    await context.exec(['qemu-img', 'check', '-q', '-f', format, path]);
   } catch (error) {
     if (!(error instanceof ResError) || error.command?.exitCode === undefined) throw error;
     // Other faults (counts that a crash left behind, for one) do not keep the content from being read.
-    if (!error.command.tail.some((line) => line.includes('exceeding the end of the file'))) return;
+    if (!error.command.tail.some((line) => /exceeding the end of the file|points after EOF/.test(line)))
+      return;
     throw new ResError(
       'corrupt-input',
       `${what} is cut off: parts of the disk lie beyond the end of the file`,

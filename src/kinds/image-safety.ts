@@ -8,7 +8,7 @@ const MAX_NAME = 1023;
 
 /**
  * Throws ResError `unsafe-image` when an image, read as `format`, refers to another file; `bad-format` when it is not in that
- * format. `what` is its name in messages.
+ * format; `corrupt-input` when it is cut off, where its header shows that. `what` is its name in messages.
  */
 export async function checkImage(image: ImageFile, format: ImageFormat, what: string): Promise<void> {
   switch (format) {
@@ -108,10 +108,25 @@ async function checkVmdkParent(
 
 /** 1: dynamic, 2: static; others (3: undo, 4: differencing) need a parent. */
 async function checkVdi(image: ImageFile, what: string): Promise<void> {
-  const header = await image.bytes(0, 80);
+  const header = await image.bytes(0, 0x188);
   if (header.readUInt32LE(0x40) !== 0xbeda107f) throw notIn('vdi', what, 'its header is another');
   const type = header.readUInt32LE(0x4c);
   if (type !== 1 && type !== 2) throw refers(what, 'its parent', '');
+  // qemu-img takes what is missing for zeros. The last block need not be whole.
+  const [data, block, allocated] = [
+    header.readUInt32LE(0x158),
+    header.readUInt32LE(0x178),
+    header.readUInt32LE(0x184),
+  ];
+  if (image.size < data + block * (allocated - 1)) {
+    throw new ResError(
+      'corrupt-input',
+      `${what} is cut off: parts of the disk lie beyond the end of the file`,
+      {
+        hint: 'The image is incomplete. Get it again; `verify` with its published checksum finds this earlier.',
+      },
+    );
+  }
 }
 
 /** 2: fixed, 3: dynamic, 4: differencing. */

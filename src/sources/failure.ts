@@ -1,7 +1,7 @@
 // What can go wrong on the way to a URL, told apart: whether to try again, and what to say in the end.
 import { ResError } from '../model/error.js';
 import { redactText, redactUrl } from './redact.js';
-import { MAX_RETRY_AFTER_MS, retryAfterMs } from './retry.js';
+import { MAX_RETRY_AFTER_MS, retryAfterMs } from './retry-after.js';
 
 export interface Failure {
   readonly kind: 'failed';

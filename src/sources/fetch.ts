@@ -8,7 +8,7 @@ import { download } from './download.js';
 import type { Failure, Headers } from './failure.js';
 import { createHttpClient } from './http.js';
 import { copyLocalFile } from './local-file.js';
-import { openNetwork } from './network.js';
+import { openNetwork, stallTimeoutMs } from './network.js';
 import { openPartial, type Wanted } from './partial.js';
 import { redactUrl } from './redact.js';
 import { DEFAULT_RETRY, isFailure, type RetryPolicy } from './retry.js';
@@ -52,7 +52,7 @@ export interface Fetcher {
 export interface FetcherOptions extends Partial<RetryPolicy> {
   readonly env: Env;
   readonly mirrors: readonly Mirror[];
-  /** ms without a byte after which a connection is given up and tried again; 30 000 by default. */
+  /** ms without a byte after which a connection is given up and tried again; by default what RES_STALL_TIMEOUT says. */
   readonly stallMs?: number;
   /** Of small requests, which belong to no file. */
   readonly onNotice?: (message: string) => void;
@@ -66,8 +66,9 @@ interface Place {
 
 const PROGRESS_EVERY_MS = 50;
 
+/** Throws ResError `config-invalid` for a bad RES_STALL_TIMEOUT. */
 export function createFetcher(o: FetcherOptions): Fetcher {
-  const network = openNetwork(o.env, { stallMs: o.stallMs ?? 30_000 });
+  const network = openNetwork(o.env, { stallMs: o.stallMs ?? stallTimeoutMs(o.env) });
   const retry: RetryPolicy = {
     retries: o.retries ?? DEFAULT_RETRY.retries,
     baseDelayMs: o.baseDelayMs ?? DEFAULT_RETRY.baseDelayMs,

@@ -3,7 +3,8 @@ import { ResError } from '../model/error.js';
 import { messageOf, tagsOf } from './github-api.js';
 import { byNearness, listed, nearest } from './near.js';
 import { redactText, redactUrl } from './redact.js';
-import { retryAfterMs, waitText } from './retry.js';
+import { waitText } from './retry.js';
+import { retryAfterMs } from './retry-after.js';
 import type { JsonResponse } from './source.js';
 
 export interface About {

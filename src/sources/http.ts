@@ -4,7 +4,8 @@ import { byteLength } from './exchange.js';
 import { type Failure, isTransient, networkFailure, statusFailure } from './failure.js';
 import type { Network } from './network.js';
 import { redactUrl } from './redact.js';
-import { interrupted, isFailure, type RetryPolicy, retryAfterMs, retrying } from './retry.js';
+import { interrupted, isFailure, type RetryPolicy, retrying } from './retry.js';
+import { retryAfterMs } from './retry-after.js';
 import type { HttpClient, JsonResponse } from './source.js';
 import { type Answer, get } from './wire.js';
 

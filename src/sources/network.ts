@@ -13,6 +13,20 @@ export interface Network {
   close(): Promise<void>;
 }
 
+const DEFAULT_STALL_MS = 30_000;
+
+/** RES_STALL_TIMEOUT, in seconds, as ms; 30 000 by default. Throws ResError `config-invalid`. */
+export function stallTimeoutMs(env: Env): number {
+  const text = env.RES_STALL_TIMEOUT?.trim() ?? '';
+  if (text === '') return DEFAULT_STALL_MS;
+  const ms = /^\d+(?:\.\d+)?$/.test(text) ? Math.round(Number(text) * 1000) : 0;
+  // Timers count in 32 bits.
+  if (ms >= 1 && ms < 2 ** 31) return ms;
+  throw new ResError('config-invalid', `RES_STALL_TIMEOUT: \`${text}\` is not a number of seconds above 0`, {
+    hint: 'It is how long a connection may bring nothing before it is given up and tried again: RES_STALL_TIMEOUT=120. Unset, it is 30.',
+  });
+}
+
 /** Opens nothing yet. A proxy setting that is no URL: ResError `config-invalid` at the first request. */
 export function openNetwork(env: Env, o: { readonly stallMs: number }): Network {
   const dispatchers = new Map<string, Promise<Agent | import('undici').ProxyAgent>>();

@@ -13,20 +13,10 @@ export interface RetryPolicy {
 export const DEFAULT_RETRY: RetryPolicy = { retries: 5, baseDelayMs: 500 };
 
 const MAX_DELAY_MS = 30_000;
-/** A server may ask for this much patience; more is cut to it. */
-export const MAX_RETRY_AFTER_MS = 60_000;
 
 /** The wait before attempt `attempt` (1 is the first retry), ms: uniform below the exponential bound, so that clients spread. */
 export function backoffMs(attempt: number, baseDelayMs: number, random: () => number = Math.random): number {
   return Math.round(random() * Math.min(MAX_DELAY_MS, baseDelayMs * 2 ** (attempt - 1)));
-}
-
-/** `Retry-After`, seconds or a date, as ms from now, not cut; undefined when absent or unreadable. */
-export function retryAfterMs(header: string | undefined, now: number = Date.now()): number | undefined {
-  if (header === undefined) return undefined;
-  if (/^\s*\d+\s*$/.test(header)) return Number(header) * 1000;
-  const date = Date.parse(header);
-  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
 }
 
 export interface Retrying {

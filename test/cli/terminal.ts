@@ -30,7 +30,9 @@ export class FakeTerminal extends Socket implements NodeJS.WriteStream {
     let row = 0;
     let column = 0;
     // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what a terminal reads
-    for (const [token, parameter = '', final] of this.text.matchAll(/\x1b\[([?\d;]*)([A-Za-z])|\r|\n|[^\x1b\r\n]+/g)) {
+    for (const [token, parameter = '', final] of this.text.matchAll(
+      /\x1b\[([?\d;]*)([A-Za-z])|\r|\n|[^\x1b\r\n]+/g,
+    )) {
       const line = lines[row] ?? '';
       if (token === '\r') column = 0;
       else if (token === '\n') {

@@ -60,15 +60,20 @@ export function complaintsOf(files: string | Files, given: Given = {}): string {
 /** References as the real kinds find them, without what else a kind is. */
 export const KINDS: ReadonlyMap<string, KindReferences> = new Map<string, KindReferences>([
   ...['url', 'parts', 'github', 'path'].map((name) => [name, { references: () => [] }] as const),
-  ...['merge', 'decompress', 'extract', 'convert', 'copy', 'group'].map((name) => [name, listed(name)] as const),
+  ...['merge', 'decompress', 'extract', 'convert', 'copy', 'group'].map(
+    (name) => [name, listed(name)] as const,
+  ),
 ]);
 
 function listed(key: string): KindReferences {
   return {
     references: (recipe: JsonObject) => {
       const value: Json | undefined = recipe[key];
-      if (isJsonArray(value)) return value.map((node, i) => ({ role: 'in', node: String(node), path: [key, i] }));
-      return isJsonObject(value) || value === undefined ? [] : [{ role: 'in', node: String(value), path: [key] }];
+      if (isJsonArray(value))
+        return value.map((node, i) => ({ role: 'in', node: String(node), path: [key, i] }));
+      return isJsonObject(value) || value === undefined
+        ? []
+        : [{ role: 'in', node: String(value), path: [key] }];
     },
   };
 }

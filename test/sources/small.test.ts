@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { redactText, redactUrl } from '../../src/sources/redact.js';
-import { backoffMs, pause, retryAfterMs } from '../../src/sources/retry.js';
+import { backoffMs, pause } from '../../src/sources/retry.js';
+import { retryAfterMs } from '../../src/sources/retry-after.js';
 import { missingPart } from '../../src/sources/split-parts.js';
 import { failure } from './harness.js';
 

@@ -1,0 +1,382 @@
+// Every table as a person sees it, at 80 columns.
+import { describe, expect, it } from 'vitest';
+import { resultText } from '../../src/report/build.js';
+import { cleanText } from '../../src/report/clean.js';
+import { doctorJson, doctorText } from '../../src/report/doctor.js';
+import { errorText } from '../../src/report/error.js';
+import { listText } from '../../src/report/list.js';
+import { createPaint } from '../../src/report/paint.js';
+import { planJson, planText } from '../../src/report/plan.js';
+import { showText } from '../../src/report/show.js';
+import { isFresh, statusJson, statusText } from '../../src/report/status.js';
+import { width } from '../../src/report/text.js';
+import { updateText } from '../../src/report/update.js';
+import { verifyText } from '../../src/report/verify.js';
+import { whyText } from '../../src/report/why.js';
+import { digest, graph, node, nodePlan, page80, plan, recipeChanged, stalePlan, step } from './samples.js';
+
+const planned = {
+  plan: stalePlan,
+  space: { fileSystems: [{ path: '/home/ann/exp/resources', neededBytes: 2_600_000_000, freeBytes: 9e10 }] },
+  unresolved: [],
+};
+
+describe('status', () => {
+  it('is a row a node, with a word for its state', () => {
+    expect(statusText(stalePlan, page80).join('\n')).toBe(
+      `NODE        KIND     STATE       SIZE  WHERE, WHY
+kernel      github   fresh   41.2 MiB  resources/kernel
+disk-parts  github   stale             recipe changed: release: v0.2.0 -> v0.3.0
+merged      merge    fresh             not needed now
+qcow2       extract  stale             input stale: merged
+raw-disk    convert  failed            input changed: qcow2: sha256:11111111… -…
+
+3 fresh, 2 stale`.replace('3 fresh, 2 stale', '2 fresh, 2 stale, 1 failed'),
+    );
+  });
+
+  it('says with colours nothing that words do not say', () => {
+    const coloured = statusText(stalePlan, { ...page80, paint: createPaint(true) });
+    expect(coloured.join('\n')).toContain('\x1b[33mstale\x1b[39m');
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: colours
+    expect(coloured.map((line) => line.replace(/\x1b\[\d+m/g, ''))).toEqual(statusText(stalePlan, page80));
+  });
+
+  it('is fresh when all that was asked for is, whatever else is not', () => {
+    const stale = nodePlan('merged', 'merge', { state: 'stale' });
+    expect(isFresh(plan([stale, nodePlan('raw', 'convert')], [], ['raw']))).toBe(true);
+    expect(isFresh(plan([stale, nodePlan('raw', 'convert')], [], ['raw', 'merged']))).toBe(false);
+  });
+
+  it('counts every state in JSON, also those that do not occur', () => {
+    expect(statusJson(stalePlan).summary).toEqual({ fresh: 2, cached: 0, stale: 2, modified: 0, failed: 1 });
+  });
+});
+
+describe('plan', () => {
+  it('is the steps in order, what streams through them, why, and what they cost', () => {
+    expect(planText(planned, page80).join('\n')).toBe(
+      `#  WORK      NODE               SIZE  WHY
+1  download  disk-parts      390 MiB  recipe changed: release: v0.2.0 -> v0.3.0
+2  execute   merged → qcow2  2.0 GiB  input stale: merged
+3  execute   raw-disk              ?  input stale: qcow2
+4  restore   client
+
+4 to run, 1 to restore, 1 fresh; 390 MiB to download; about 16.2 s beside the download
+disk: 2.4 GiB needed, 83.8 GiB free in resources`,
+    );
+  });
+
+  it('says what room is missing', () => {
+    const space = { fileSystems: [{ path: '/data', neededBytes: 3 * 1024 ** 3, freeBytes: 1024 ** 3 }] };
+    expect(planText({ ...planned, space }, page80).at(-1)).toBe(
+      'disk: 3.0 GiB needed, 1.0 GiB free in /data: 2.0 GiB short',
+    );
+  });
+
+  it('says what is not known instead of guessing', () => {
+    const steps = [step('a', 'download', { downloadBytes: null }), step('b', 'execute')];
+    const text = planText({ ...planned, plan: plan([], steps), space: { fileSystems: [] } }, page80);
+    expect(text.at(-1)).toBe(
+      '2 to run, 0 to restore, 0 fresh; size of the download not known yet; time not known',
+    );
+    expect(planJson({ ...planned, plan: plan([], steps) })).toMatchObject({
+      download_bytes: null,
+      expected_ms: null,
+    });
+  });
+
+  it('is `up to date` when there is nothing to do, and not when a source could not be asked', () => {
+    const nothing = { ...planned, plan: plan([nodePlan('a', 'url')]) };
+    expect(planText(nothing, page80)).toEqual(['up to date']);
+    expect(planText({ ...nothing, unresolved: [{ node: 'a', message: 'offline' }] }, page80)).toEqual([
+      'not resolved: a: offline',
+      'no other step is known',
+    ]);
+  });
+});
+
+describe('why', () => {
+  it('goes from the root cause to the node, with old and new values', () => {
+    const chain = [
+      { node: 'disk-parts', reasons: [recipeChanged] },
+      {
+        node: 'merged',
+        reasons: [{ code: 'input-stale' as const, detail: 'disk-parts', subject: 'disk-parts' }],
+      },
+      {
+        node: 'qcow2',
+        reasons: [
+          {
+            code: 'input-changed' as const,
+            detail: 'merged: 2 of 2 files changed',
+            subject: 'merged',
+            was: `${digest('1')} ${digest('2')}`,
+            now: `${digest('3')} ${digest('4')}`,
+          },
+        ],
+      },
+    ];
+    expect(whyText({ node: 'qcow2', state: 'stale', reasons: [], chain }, page80).join('\n')).toBe(
+      `qcow2 is stale: a build would make it anew
+
+disk-parts (the root cause)
+   recipe changed: release
+     was  v0.2.0
+     now  v0.3.0
+└─ merged
+      input stale: disk-parts
+   └─ qcow2
+         input changed: merged
+           was  ${digest('1')}
+                ${digest('2')}
+           now  ${digest('3')}
+                ${digest('4')}`,
+    );
+  });
+
+  it('is short for a cause of the node itself', () => {
+    const reasons = [
+      { code: 'output-missing' as const, detail: 'its file is gone', subject: '/exp/disk.raw' },
+    ];
+    expect(
+      whyText({ node: 'raw', state: 'cached', reasons, chain: [{ node: 'raw', reasons }] }, page80),
+    ).toEqual([
+      'raw is cached: its content is known and at hand; a build puts it back without work',
+      '',
+      'output missing: its file is gone',
+      '  /exp/disk.raw',
+    ]);
+  });
+
+  it('is one line for what is fresh', () => {
+    const fresh = {
+      node: 'raw',
+      state: 'fresh' as const,
+      reasons: [],
+      chain: [{ node: 'raw', reasons: [] }],
+    };
+    expect(whyText(fresh, page80)).toEqual(['raw is fresh: there is nothing to do for it']);
+  });
+});
+
+it('list has the nodes, then the support table with the params in force marked', () => {
+  expect(listText(graph, [...graph.nodes.keys()], page80).join('\n')).toBe(
+    `NODE           KIND     OUTPUT            DESCRIPTION
+kernel         github   kernel            Linux, uncompressed
+disk-parts     github
+disk-sums      github
+merged         merge
+qcow2          extract  disk-image.qcow2
+raw-disk       convert  disk-image.raw
+all (default)  group
+
+   VARIANT  OS-VERSION  ARCH   LABEL     STATE         WORKS WITH
+*  kernel   focal       amd64  v5.4.84   stable        qemu, gem5
+   kernel   jammy       amd64  v5.15.59  experimental  qemu
+
+* with the params in force: arch amd64, os-version focal`,
+  );
+});
+
+it('show has all that is known of a node', () => {
+  const shown = {
+    node: node('raw-disk', 'convert', {
+      recipe: { convert: 'qcow2', to: 'raw' },
+      output: 'disk-image.raw',
+      references: [{ role: 'in', node: 'qcow2' }],
+      verify: { sha256: 'aa' },
+    }),
+    plan: nodePlan('raw-disk', 'convert', {
+      action: { kind: 'convert', recipe: {}, tools: { 'qemu-img': '7.2.0' }, inputs: [] },
+      content: [{ name: 'disk-image.raw', type: 'file', digest: digest('a', 'tree'), size: 8 * 1024 ** 3 }],
+      outputs: [
+        { path: '/home/ann/exp/resources/disk-image.raw', digest: digest('a', 'tree'), size: 8 * 1024 ** 3 },
+      ],
+    }),
+    output: '/home/ann/exp/resources/disk-image.raw',
+    source: undefined,
+    lastRun: { at: Date.UTC(2024, 4, 6, 7, 8, 9), durationMs: 2000, status: 'done' as const },
+    log: '/home/ann/exp/.res/logs/raw-disk.log',
+    sha256: ['b'.repeat(64)],
+  };
+  expect(showText(shown, page80).join('\n')).toBe(
+    `raw-disk
+state       fresh
+kind        convert (target)
+recipe      convert: qcow2
+            to: raw
+verify      sha256: aa
+inputs      qcow2
+tools       qemu-img: 7.2.0
+key         ab12
+output      resources/disk-image.raw
+content     resources/disk-image.raw  8.0 GiB (8589934592 bytes)
+            ${digest('a', 'tree')}
+            sha256:${'b'.repeat(64)}
+last run    done in 2.0 s, 2024-05-06 07:08:09 UTC
+log         .res/logs/raw-disk.log`,
+  );
+});
+
+describe('a build ends with', () => {
+  const result = {
+    ok: true,
+    ran: ['a', 'b', 'c'],
+    restored: ['d'],
+    fresh: ['e', 'f'],
+    failed: [],
+    skipped: [],
+    downloaded_bytes: 409_000_000,
+    duration_ms: 14_200,
+  };
+  it('what it did', () => {
+    expect(resultText(result)).toBe('3 ran, 1 restored, 2 fresh; 390 MiB downloaded; 14.2 s');
+  });
+  it('`up to date` when there was nothing to do', () => {
+    expect(resultText({ ...result, ran: [], restored: [], downloaded_bytes: 0 })).toBe('up to date');
+  });
+  it('its failures, also when nothing else happened', () => {
+    const failed = {
+      ...result,
+      ok: false,
+      ran: [],
+      restored: [],
+      failed: ['a'],
+      skipped: ['b'],
+      downloaded_bytes: 0,
+    };
+    expect(resultText(failed)).toBe('0 ran, 2 fresh, 1 failed, 1 skipped; 14.2 s');
+  });
+});
+
+it('update says what changed and what did not', () => {
+  const sources = [
+    { source: 'github:o/r@latest/k', change: 'changed' as const, details: ['tag v0.2.0 -> v0.3.0'] },
+    { source: 'url:https://example.org/x', change: 'unchanged' as const, details: [] },
+  ];
+  expect(updateText({ sources }, page80)).toEqual([
+    'changed   github:o/r@latest/k',
+    '          tag v0.2.0 -> v0.3.0',
+    '1 source of 2 changed in the lock, 1 unchanged',
+  ]);
+  expect(updateText({ sources: sources.slice(1) }, page80)).toEqual(['1 source asked, nothing changed']);
+});
+
+it('verify names what does not hold', () => {
+  const ok = {
+    path: '/a',
+    place: 'store' as const,
+    node: null,
+    state: 'ok' as const,
+    expected: 'x',
+    actual: 'x',
+    size: 1,
+  };
+  const bad = {
+    ...ok,
+    path: '/home/ann/exp/resources/k',
+    place: 'output' as const,
+    node: 'k',
+    state: 'mismatch' as const,
+    actual: 'y',
+  };
+  expect(verifyText({ ok: true, checked: [ok], bytes: 1 }, page80)).toEqual([
+    '1 file checked, 1 B: all as recorded',
+  ]);
+  expect(verifyText({ ok: false, checked: [ok, bad], bytes: 2 }, page80).slice(0, 4)).toEqual([
+    'mismatch resources/k (k, output)',
+    '         expected x',
+    '         found    y',
+    '2 files checked, 2 B: 1 not as recorded',
+  ]);
+});
+
+it('clean says what went and what was kept', () => {
+  const report = {
+    removed: [{ path: '/home/ann/exp/resources/k', size: 2048 }],
+    kept: ['/home/ann/exp/resources/d'],
+    freedBytes: 2048,
+  };
+  expect(cleanText(report, page80)).toEqual([
+    'removed resources/k (2.0 KiB)',
+    'kept resources/d: changed by hand; --force removes it',
+    '1 file removed, 2.0 KiB freed',
+  ]);
+});
+
+it('doctor has a word for each state and what to do below', () => {
+  const checks = [
+    { name: 'node', state: 'ok' as const, detail: 'v20.19.0', hint: null },
+    { name: 'qemu-img', state: 'fail' as const, detail: 'not on PATH', hint: 'run `res doctor --fix`' },
+  ];
+  expect(doctorText(checks, page80)).toEqual([
+    'ok    node      v20.19.0',
+    'fail  qemu-img  not on PATH',
+    '                run `res doctor --fix`',
+  ]);
+  expect(doctorJson(checks).ok).toBe(false);
+  expect(doctorJson(checks.slice(0, 1)).ok).toBe(true);
+});
+
+describe('a failure', () => {
+  const report = {
+    code: 'command-failed' as const,
+    message: 'qemu-img failed',
+    hint: 'free some space',
+    diagnostics: [],
+    command: {
+      argv: ['qemu-img', 'convert', '-O', 'raw', 'a b.qcow2', 'x'],
+      exitCode: 1,
+      tail: ['one', 'two\x1b[2J'],
+    },
+    log: '/home/ann/exp/.res/logs/raw-disk.log',
+  };
+  it('shows node, command line, exit status, last lines, log and hint', () => {
+    expect(errorText(report, page80, 'raw-disk').join('\n')).toBe(
+      `failed: raw-disk: qemu-img failed
+  command: qemu-img convert -O raw 'a b.qcow2' x
+  ended: exit status 1
+  last lines of its output:
+  | one
+  | two
+  log: .res/logs/raw-disk.log
+  hint: free some space`,
+    );
+  });
+  it('names the signal of what was killed', () => {
+    const killed = { ...report, command: { argv: ['x'], signal: 'SIGKILL', tail: [] } };
+    expect(errorText(killed, page80)).toContain('  ended: killed by SIGKILL');
+  });
+  it('of a manifest is told by each of its complaints', () => {
+    const location = { file: 'resources.yaml', line: 3, column: 5, text: '    marge: a', length: 5 };
+    const diagnostics = [
+      { message: 'no kind is called `marge`', location, hint: 'did you mean `merge`?' },
+      { message: 'second', location: { ...location, line: 9 } },
+    ];
+    const lines = errorText(
+      {
+        code: 'manifest-invalid',
+        message: 'resources.yaml has 2 errors',
+        hint: null,
+        diagnostics,
+        command: null,
+        log: null,
+      },
+      page80,
+    );
+    expect(lines[0]).toBe('resources.yaml:3:5: error: no kind is called `marge`');
+    expect(lines.filter((line) => line.includes(': error: '))).toHaveLength(2);
+    expect(lines.join('\n')).toContain('^~~~~');
+  });
+});
+
+it('tables fit into 80 columns', () => {
+  const long = 'a-name-that-is-longer-than-anybody-would-ever-want-to-type-in-a-shell';
+  const nodes = [nodePlan(long, 'decompress', { reasons: [recipeChanged, recipeChanged], state: 'stale' })];
+  const steps = [step(long, 'execute', { through: [long, long], reasons: [recipeChanged] })];
+  const table = planText({ ...planned, plan: plan(nodes, steps) }, page80).slice(0, 2);
+  for (const line of [...statusText(plan(nodes), page80), ...table]) {
+    expect(width(line)).toBeLessThanOrEqual(80);
+  }
+});

@@ -1,0 +1,137 @@
+// Every JSON shape holds to its schema, and the schemas would notice if it did not.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { describe, expect, it } from 'vitest';
+import type { BuildEvent } from '../../src/model/event.js';
+import { cleanJson } from '../../src/report/clean.js';
+import { doctorJson } from '../../src/report/doctor.js';
+import { envReport } from '../../src/report/env.js';
+import { drawing } from '../../src/report/graph-edges.js';
+import { graphJson } from '../../src/report/graph-json.js';
+import { listJson } from '../../src/report/list.js';
+import { planJson } from '../../src/report/plan.js';
+import { showJson } from '../../src/report/show.js';
+import { statusJson } from '../../src/report/status.js';
+import { whyJson } from '../../src/report/why.js';
+import { REPO_ROOT } from '../rig/places.js';
+import { digest, graph, node, nodePlan, recipeChanged, stalePlan } from './samples.js';
+
+const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, formats: { 'date-time': true } });
+
+function validator(name: string): (value: unknown) => readonly string[] {
+  const schema: unknown = JSON.parse(readFileSync(join(REPO_ROOT, 'schemas', `${name}.schema.json`), 'utf8'));
+  if (typeof schema !== 'object' || schema === null) throw new Error(`${name} is no schema`);
+  const validate = ajv.compile(schema);
+  return (value) => {
+    // As it is read by another program.
+    validate(JSON.parse(JSON.stringify(value)));
+    return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`);
+  };
+}
+
+const result = {
+  ok: true,
+  ran: ['a'],
+  restored: [],
+  fresh: ['b'],
+  failed: [],
+  skipped: [],
+  downloaded_bytes: 1,
+  duration_ms: 2,
+};
+
+const reports: Record<string, unknown> = {
+  status: statusJson(stalePlan),
+  plan: planJson({
+    plan: stalePlan,
+    space: { fileSystems: [{ path: '/', neededBytes: 1, freeBytes: 2 }] },
+    unresolved: [{ node: 'a', message: 'offline' }],
+  }),
+  why: whyJson({
+    node: 'a',
+    state: 'stale',
+    reasons: [recipeChanged],
+    chain: [{ node: 'a', reasons: [recipeChanged, { code: 'forced', detail: '' }] }],
+  }),
+  list: listJson(graph, graph.order),
+  show: showJson({
+    node: node('kernel', 'github', { recipe: { github: { repo: 'o/r' } }, verify: { sums: 's' } }),
+    plan: nodePlan('kernel', 'github', { outputs: [{ path: null, digest: digest('1'), size: 1 }] }),
+    output: null,
+    source: { id: 'github:o/r', entry: { tag: 'v1', files: [{ name: 'k', url: 'https://example.org/k' }] } },
+    lastRun: { at: 0, durationMs: 1, status: 'failed' },
+    log: undefined,
+    sha256: [null],
+  }),
+  graph: graphJson(drawing(graph, graph.order, ['all'], () => null)),
+  verify: {
+    ok: false,
+    checked: [
+      { path: '/a', place: 'store', node: null, state: 'missing', expected: 'x', actual: null, size: 1 },
+    ],
+    bytes: 1,
+  },
+  update: { sources: [{ source: 's', change: 'added', details: [] }] },
+  clean: cleanJson({ removed: [{ path: '/a', size: 1 }], kept: ['/b'], freedBytes: 1 }),
+  env: envReport(graph.manifest, graph.nodes.values()).variables,
+  doctor: doctorJson([{ name: 'node', state: 'ok', detail: 'v20', hint: null }]),
+  build: result,
+};
+
+describe.each(Object.entries(reports))('%s --json', (name, report) => {
+  const check = validator(name);
+  it('holds to its schema', () => {
+    expect(check(report)).toEqual([]);
+  });
+  it('would not with another field, or another type', () => {
+    expect(check({ ...Object(report), 'not a field': 1 })).not.toEqual([]);
+    expect(check([report])).not.toEqual([]);
+  });
+});
+
+const events: readonly BuildEvent[] = [
+  { type: 'waiting', for: 'process 1' },
+  { type: 'resolving', source: 'github:o/r' },
+  { type: 'planned', run: 1, restore: 0, fresh: 2, download_bytes: null },
+  { type: 'started', node: 'a', work: 'download', detail: 'a', through: ['b'] },
+  { type: 'progress', node: 'a', done: 12.5, total: 100, unit: 'percent' },
+  { type: 'notice', node: 'a', message: 'again' },
+  { type: 'output', node: 'a', text: 'line' },
+  {
+    type: 'finished',
+    node: 'a',
+    work: 'execute',
+    duration_ms: 1,
+    size: 2,
+    digests: [digest('1', 'tree')],
+    output: null,
+  },
+  { type: 'skipped', node: 'a', because: 'b' },
+  {
+    type: 'failed',
+    node: 'a',
+    error: {
+      code: 'command-failed',
+      message: 'm',
+      hint: null,
+      diagnostics: [
+        { message: 'd', location: { file: 'f', line: 1, column: 1, text: '', length: 1 }, hint: 'h' },
+      ],
+      command: { argv: ['x'], exitCode: 1, tail: ['t'] },
+      log: '/l',
+    },
+  },
+  { type: 'warning', message: 'w', hint: null },
+  { type: 'summary', ...result },
+];
+
+describe('an event', () => {
+  const check = validator('events');
+  it.each(events.map((event) => [event.type, event] as const))('%s holds to the schema', (_, event) => {
+    expect(check(event)).toEqual([]);
+  });
+  it('of another type does not', () => {
+    expect(check({ type: 'exploded', node: 'a' })).not.toEqual([]);
+  });
+});

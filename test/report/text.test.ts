@@ -1,0 +1,109 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { createPaint, plainPaint } from '../../src/report/paint.js';
+import { table } from '../../src/report/table.js';
+import { cutEnd, cutMiddle, oneLine, padEnd, padStart, width } from '../../src/report/text.js';
+
+const anyText = fc.oneof(fc.string(), fc.string({ unit: 'grapheme' }));
+const page = (cells: number) => ({ paint: plainPaint, width: cells, path: (path: string) => path });
+
+describe('width', () => {
+  it.each([
+    ['', 0],
+    ['disk.raw', 8],
+    ['磁盘', 4],
+    ['e\u0301', 1],
+    ['👩‍👩‍👧', 2],
+    ['\x1b[31mred\x1b[39m', 3],
+    ['a → b', 5],
+    ['…', 1],
+  ])('of %j is %d cells', (text, cells) => {
+    expect(width(text)).toBe(cells);
+  });
+});
+
+describe('cutting', () => {
+  it('keeps what fits', () => {
+    expect(cutMiddle('raw-disk', 8)).toBe('raw-disk');
+    expect(cutEnd('raw-disk', 8)).toBe('raw-disk');
+  });
+
+  it('shows that something is missing, where it is missing', () => {
+    expect(cutMiddle('disk-image-focal-amd64', 11)).toBe('disk-…amd64');
+    expect(cutEnd('disk-image-focal-amd64', 11)).toBe('disk-image…');
+  });
+
+  it('never gives more cells than asked for, nor half a character', () => {
+    fc.assert(
+      fc.property(anyText.map(oneLine), fc.nat(30), (text, cells) => {
+        for (const cut of [cutMiddle(text, cells), cutEnd(text, cells)]) {
+          expect(width(cut)).toBeLessThanOrEqual(Math.max(cells, width(text) <= cells ? width(text) : 0));
+          expect(cut).not.toMatch(/[\ud800-\udbff](?![\udc00-\udfff])/);
+        }
+      }),
+    );
+  });
+
+  it('pads to cells, not to code units', () => {
+    expect(padEnd('磁盘', 6)).toBe('磁盘  ');
+    expect(padStart('磁盘', 6)).toBe('  磁盘');
+  });
+});
+
+it('text from outside cannot move the cursor', () => {
+  expect(oneLine('a\x1b[2Jb\rc\x07d\ne\x9bf')).toBe('abcdef');
+});
+
+describe('a table', () => {
+  const columns = [
+    { title: 'NODE', cut: 'middle' as const },
+    { title: 'SIZE', align: 'right' as const },
+    { title: 'WHY', cut: 'end' as const },
+  ];
+
+  it('aligns, and leaves no blanks at the ends of lines', () => {
+    expect(
+      table(
+        columns,
+        [
+          ['a', '1', 'x'],
+          ['long-name', '100', ''],
+        ],
+        page(80),
+      ),
+    ).toEqual(['NODE       SIZE  WHY', 'a             1  x', 'long-name   100']);
+  });
+
+  it('leaves out a column that has nothing to say', () => {
+    expect(table(columns, [['a', '', 'x']], page(80))).toEqual(['NODE  WHY', 'a     x']);
+  });
+
+  it('cuts the widest column first to fit the page', () => {
+    const lines = table(columns, [['node', '1', 'w'.repeat(100)]], page(30));
+    expect(lines[1]).toBe(`node     1  ${'w'.repeat(17)}…`);
+  });
+
+  it('does not cut for a page without an end', () => {
+    expect(table(columns, [['n', '1', 'w'.repeat(300)]], page(Number.POSITIVE_INFINITY))[1]).toHaveLength(
+      311,
+    );
+  });
+
+  it('colours the words, not the padding', () => {
+    const painted = { ...page(80), paint: createPaint(true) };
+    expect(
+      table([{ title: 'S' }, { title: 'T' }], [[{ text: 'ok', colour: 'green' }, 'x']], painted)[1],
+    ).toBe('\x1b[32mok\x1b[39m  x');
+  });
+
+  it('fits the page whatever is in it, as far as its columns may shrink', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(anyText, fc.string({ maxLength: 5 }), anyText), { minLength: 1 }),
+        (rows) => {
+          for (const line of table(columns, rows, page(60))) expect(width(line)).toBeLessThanOrEqual(60);
+        },
+      ),
+    );
+  });
+});
