@@ -9,6 +9,16 @@ import { version } from './package.js';
 
 type Action = (spec: CommandSpec, args: readonly string[], options: Record<string, unknown>) => Promise<void>;
 
+const ENVIRONMENT = `
+Environment:
+  GITHUB_TOKEN, GH_TOKEN    a token for private repositories and a higher rate limit
+  GITHUB_API_URL            another server than api.github.com
+  HTTP_PROXY, HTTPS_PROXY, NO_PROXY, NODE_EXTRA_CA_CERTS
+  RES_MIRRORS               other servers for the same files: FROM=TO[,TO...];FROM=TO...
+  RES_PARAM_<NAME>          the value of a param
+  RES_STALL_TIMEOUT         seconds without a byte until a connection is tried again (30)
+  RES_STORE                 where the store lies (.res/store)`;
+
 /**
  * @param assigned gets the params that the command line sets, in its order
  * @param wanted the command that the line is about: others get no flags, which would take time; undefined for all
@@ -41,6 +51,7 @@ export function createProgram(
       outputError: () => undefined,
     });
   addCommonFlags(program, params, assigned);
+  program.addHelpText('after', ENVIRONMENT);
   program.addHelpText('after', '\nRun `res COMMAND --help` for the flags of a command.');
   for (const spec of commands) {
     const command = program.command(spec.name).description(spec.summary);

@@ -32,13 +32,13 @@ export async function update(
   const remotes = distinct(remoteNodes(workspace, closure(workspace.graph, names)));
   const [first] = remotes;
   if (options.offline && first) throw offlineError(first.node.name, first.identity);
+  const fetcher = createFetcher({ env: workspace.env, mirrors: workspace.graph.manifest.mirrors });
   await prepareWorkspace(workspace.paths);
   const lock = await acquireLock(join(workspace.paths.root, 'lock'), {
     describe: `res update ${names.join(' ')}`,
     onWait: (holder) => listener({ type: 'waiting', for: holder }),
     signal,
   });
-  const fetcher = createFetcher({ env: workspace.env, mirrors: workspace.graph.manifest.mirrors });
   const before = new Map(workspace.lock);
   try {
     await Promise.all(

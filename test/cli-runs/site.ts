@@ -112,7 +112,11 @@ export function expectDone({ status, stdout, stderr }: RunResult): void {
 }
 
 /** The run failed as a user's run does: this status, these words, no stack trace. */
-export function expectFailed({ status, stdout, stderr }: RunResult, words: readonly (string | RegExp)[], exit = 1): void {
+export function expectFailed(
+  { status, stdout, stderr }: RunResult,
+  words: readonly (string | RegExp)[],
+  exit = 1,
+): void {
   expect(status, `${stdout}\n${stderr}`).toBe(exit);
   for (const word of words) expect(stderr).toMatch(word);
   expect(stderr).not.toMatch(/^\s+at .+:\d+|bug of res/m);

@@ -1,6 +1,9 @@
 // A terminal in memory: takes what is written, understands the sequences that res uses, and says what is to be seen.
 import { Socket } from 'node:net';
 
+// biome-ignore lint/suspicious/noControlCharactersInRegex: that is what a terminal reads
+const TOKENS = /\x1b\[([?\d;]*)([A-Za-z])|\r|\n|[^\x1b\r\n]+/g;
+
 export class FakeTerminal extends Socket implements NodeJS.WriteStream {
   readonly fd = 2;
   readonly isTTY: boolean;
@@ -29,10 +32,7 @@ export class FakeTerminal extends Socket implements NodeJS.WriteStream {
     const lines: string[] = [''];
     let row = 0;
     let column = 0;
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what a terminal reads
-    for (const [token, parameter = '', final] of this.text.matchAll(
-      /\x1b\[([?\d;]*)([A-Za-z])|\r|\n|[^\x1b\r\n]+/g,
-    )) {
+    for (const [token, parameter = '', final] of this.text.matchAll(TOKENS)) {
       const line = lines[row] ?? '';
       if (token === '\r') column = 0;
       else if (token === '\n') {

@@ -1,4 +1,5 @@
 // Every mistake in a manifest, with the exact text that the user sees: errors.cases.txt beside this file.
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: manifests have holes
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

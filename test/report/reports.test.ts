@@ -31,7 +31,7 @@ merged      merge    fresh             not needed now
 qcow2       extract  stale             input stale: merged
 raw-disk    convert  failed            input changed: qcow2: sha256:11111111… -…
 
-3 fresh, 2 stale`.replace('3 fresh, 2 stale', '2 fresh, 2 stale, 1 failed'),
+2 fresh, 2 stale, 1 failed`,
     );
   });
 
