@@ -76,7 +76,7 @@ export async function run(): Promise<void> {
     rmSync(content, { recursive: true });
     mkdirSync(join(folder, 'temp'));
     const qcow2 = join(folder, 'temp', 'disk-image.qcow2');
-    await convertImage(raw, qcow2, 'qcow2');
+    await convertImage({ path: raw, format: 'raw' }, { path: qcow2, format: 'qcow2' });
     rmSync(raw);
     const archive = join(folder, 'disk-image.qcow2.tar.gz');
     await tarGz(archive, qcow2, 'temp/disk-image.qcow2');
@@ -84,11 +84,11 @@ export async function run(): Promise<void> {
     const sums = `${await sha256(qcow2)}  temp/disk-image.qcow2\n`;
     rmSync(qcow2);
     mkdirSync(join(folder, 'parts'));
-    await splitFile(archive, PART, join(folder, 'parts', 'disk-image.qcow2.tar.gz.'));
+    await splitFile(archive, PART, join(folder, 'parts', 'disk-image.qcow2.tar.gz'));
     rmSync(archive);
     const parts = readdirSync(join(folder, 'parts')).sort();
     const assets = Object.fromEntries(parts.map((part) => [part, { path: join(folder, 'parts', part) }]));
-    const release = server.release('bench/images', 'v1', {
+    const release = await server.release('bench/images', 'v1', {
       ...assets,
       'disk-image.qcow2.sums': Buffer.from(sums),
     });

@@ -25,13 +25,23 @@ describe('the README', () => {
     const assets: Record<string, Awaited<ReturnType<typeof vswarmRelease>>['assets']> = {};
     for (const arch of ['amd64', 'arm64'] as const) {
       for (const version of ['v0.2.0', 'v0.3.0']) {
-        const made = await vswarmRelease({ version, os: 'focal', arch, seed: `${version}-${arch}`, partSize: 1 << 20, size });
+        const made = await vswarmRelease({
+          version,
+          os: 'focal',
+          arch,
+          seed: `${version}-${arch}`,
+          partSize: 1 << 20,
+          size,
+        });
         assets[version] = { ...assets[version], ...made.assets };
       }
     }
-    for (const [version, files] of Object.entries(assets)) server.release(REPO, version, files);
+    for (const [version, files] of Object.entries(assets)) await server.release(REPO, version, files);
     checkout = mkdtempSync(join(tmpdir(), 'res-readme-'));
-    const files = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '-z'], { cwd: REPO_ROOT, encoding: 'utf8' });
+    const files = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '-z'], {
+      cwd: REPO_ROOT,
+      encoding: 'utf8',
+    });
     for (const file of files.split('\0').filter(Boolean)) {
       cpSync(join(REPO_ROOT, file), join(checkout, file), { preserveTimestamps: true });
     }
@@ -66,7 +76,11 @@ describe('the README', () => {
   });
 });
 
-function shell(script: string, cwd: string, apiUrl: string): Promise<{ status: number | null; output: string }> {
+function shell(
+  script: string,
+  cwd: string,
+  apiUrl: string,
+): Promise<{ status: number | null; output: string }> {
   return new Promise((resolve, reject) => {
     const child = spawn('sh', ['-c', script], {
       cwd,

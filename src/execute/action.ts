@@ -195,6 +195,7 @@ class ActionRun {
       node,
       format,
       items: supply.items.map(({ name, size }) => ({ name, size })),
+      stored: true,
       stream: () => counted(readFiles(paths, this.#options.signal), (bytes) => this.#count(bytes)),
       paths: async () => paths,
     };

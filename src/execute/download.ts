@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Content, Item } from '../model/content.js';
-import { sha256Digest } from '../model/digest.js';
+import { digestHex, sha256Digest } from '../model/digest.js';
 import { ResError } from '../model/error.js';
 import type { LockedFile } from '../model/lock.js';
 import { pinnedEntry } from '../plan/assess.js';
@@ -23,6 +23,11 @@ export interface DownloadContext {
   readonly onNotice: (message: string) => void;
   /** Called with each file before it gets its final place; rejects when its content is not acceptable. */
   readonly check: (item: Item) => Promise<void>;
+  /**
+   * Called when a file's sum or size, which were not known before, stand in the workspace's lock (in memory), and before
+   * the file leaves its partial name: so that a build that is killed does not fetch it again.
+   */
+  readonly learned: () => Promise<void>;
   /** Gives a fetched file its final place. */
   readonly place: (temp: string, item: Item) => Promise<void>;
 }
@@ -40,7 +45,7 @@ export function partialPath(workspace: Workspace, identity: string, file: string
   );
 }
 
-/** Fetches those files of the artifact that are not at hand, and completes its lock entry in memory. */
+/** Fetches those files of the artifact that are not at hand, and completes its lock entry in memory, file by file. */
 export async function download(context: DownloadContext, remote: RemoteNode): Promise<Downloaded> {
   const { workspace } = context;
   const { node, source, identity } = remote;
@@ -58,14 +63,20 @@ export async function download(context: DownloadContext, remote: RemoteNode): Pr
       done.reduce((sum, bytes) => sum + bytes, 0),
       total,
     );
+  const locked = [...entry.files];
+  const enter = (file: LockedFile, index: number, { digest, size }: Item) => {
+    locked[index] = { ...file, sha256: digestHex(digest), size };
+    workspace.lock.set(identity, { ...entry, files: [...locked] });
+  };
   let bytes = 0;
   let locations: Promise<readonly FetchLocation[]> | undefined;
 
   const one = async (file: LockedFile, index: number): Promise<Item> => {
     const known = knownItem(file);
-    if (known && holdings.find(known)) {
+    if (known && (await holdings.find(known))) {
       done[index] = known.size;
       report();
+      enter(file, index, known);
       return known;
     }
     return context.pooled(async () => {
@@ -88,6 +99,8 @@ export async function download(context: DownloadContext, remote: RemoteNode): Pr
         size: fetched.size,
       };
       await context.check(item);
+      enter(file, index, item);
+      if (!known) await context.learned();
       await context.place(fetched.path, item);
       return item;
     });
@@ -98,21 +111,12 @@ export async function download(context: DownloadContext, remote: RemoteNode): Pr
     if (result.status === 'rejected') throw result.reason;
     content.push(result.value);
   }
-  workspace.lock.set(identity, {
-    ...entry,
-    files: entry.files.map((file, i) => lockedFile(file, content[i])),
-  });
   return { content, bytes };
 }
 
 function knownItem({ name, sha256, size }: LockedFile): Item | undefined {
   if (sha256 === undefined || size === undefined) return undefined;
   return { name, type: 'file', digest: sha256Digest(sha256), size };
-}
-
-function lockedFile(file: LockedFile, item: Item | undefined): LockedFile {
-  if (!item) return file;
-  return { ...file, sha256: item.digest.slice('sha256:'.length), size: item.size };
 }
 
 async function fetchFile(

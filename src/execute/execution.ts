@@ -2,9 +2,11 @@
 // Two questions drive it, asked from the requested nodes down: what is the content of a node (`know`), and are its
 // bytes where they should be (`obtain`). A node whose new content equals the old leaves everything above it alone.
 import { rm } from 'node:fs/promises';
+import { relative } from 'node:path';
 import { makingOf } from '../kinds/kind.js';
 import type { Content, Item } from '../model/content.js';
 import { contentSize } from '../model/content.js';
+import { digestAlgorithm } from '../model/digest.js';
 import { ResError } from '../model/error.js';
 import type { EventListener, Work } from '../model/event.js';
 import type { Node } from '../model/node.js';
@@ -21,7 +23,7 @@ import { errorReport } from './errors.js';
 import { placeOutput, restoreOutput, temporaryFor } from './outputs.js';
 import type { Pools } from './pools.js';
 import { Throttle } from './progress.js';
-import { isLocal, offlineError, remoteNodes } from './resolve.js';
+import { isLocal, offlineError, type RemoteNode, remoteNodes, saveLock } from './resolve.js';
 import { verifyContent } from './verify-content.js';
 
 export interface ExecutionOptions {
@@ -71,6 +73,9 @@ export class Execution {
   readonly #holdings: Holdings;
   /** Paths that an action reads at the moment: they are copied from, not moved. */
   readonly #reading = new Map<string, number>();
+  /** The last download of each source, by identity; settled without a value, whatever came of it. */
+  readonly #fetching = new Map<string, Promise<void>>();
+  #savingLock: Promise<void> = Promise.resolve();
   /** Intermediates that were written to the store in this build. */
   readonly #dropped = new Map<string, Item>();
 
@@ -199,42 +204,65 @@ export class Execution {
       if (!remote) throw new ResError('file-not-found', `${node.name}: its files are gone`);
       if (this.#o.offline && !isLocal(this.#workspace, node.name))
         throw offlineError(node.name, remote.identity);
-      const started = Date.now();
-      this.#start(node.name, 'download', remote.identity, []);
-      const progress = new Throttle(node.name, this.#o.listener);
-      const paths = new Map<Item, string>();
-      const { content, bytes } = await download(
-        {
-          workspace: this.#workspace,
-          fetcher: this.#o.fetcher(),
-          signal: this.#o.signal,
-          pooled: (work) => this.#o.pools.run('network', this.#o.priority(node.name), work),
-          onProgress: (done, total) => progress.bytes(done, total),
-          onNotice: (message) => this.#o.listener({ type: 'notice', node: node.name, message }),
-          check: (item) => verifyContent(node, item.digest, [node.output, item.name].filter(isText), sums),
-          place: async (temp, item) => {
-            const output = outputPaths(this.#workspace, node, [item])[0];
-            if (output)
-              await placeOutput(this.#workspace, temp, {
-                node,
-                item,
-                path: output.path,
-                overwrite: this.#o.overwrite,
-              });
-            else paths.set(item, await this.#workspace.store.put(temp, item.digest, item.type));
-          },
-        },
-        remote,
-      );
-      this.downloadedBytes += bytes;
-      this.#contents.set(node.name, content);
-      this.#holdings.refresh();
-      if (node.output !== undefined && !(await this.#inPlace(node, content)))
-        await this.#putBack(node, content);
-      await this.#record(node, Date.now() - started);
-      this.#finish(node, 'download', started, content);
-      return content;
+      return this.#inTurn(remote.identity, () => this.#fetch(node, remote, sums));
     });
+  }
+
+  /** Two nodes may name one source: the second one waits, and finds the files at hand. */
+  #inTurn<T>(identity: string, work: () => Promise<T>): Promise<T> {
+    const turn = (this.#fetching.get(identity) ?? Promise.resolve()).then(work);
+    this.#fetching.set(
+      identity,
+      turn.then(
+        () => undefined,
+        () => undefined,
+      ),
+    );
+    return turn;
+  }
+
+  async #fetch(node: Node, remote: RemoteNode, sums: string | undefined): Promise<Content> {
+    const started = Date.now();
+    this.#start(node.name, 'download', remote.identity, []);
+    const progress = new Throttle(node.name, this.#o.listener);
+    const paths = new Map<Item, string>();
+    const { content, bytes } = await download(
+      {
+        workspace: this.#workspace,
+        fetcher: this.#o.fetcher(),
+        signal: this.#o.signal,
+        pooled: (work) => this.#o.pools.run('network', this.#o.priority(node.name), work),
+        onProgress: (done, total) => progress.bytes(done, total),
+        onNotice: (message) => this.#o.listener({ type: 'notice', node: node.name, message }),
+        check: (item) => verifyContent(node, item.digest, [node.output, item.name].filter(isText), sums),
+        learned: () => this.#saveLock(),
+        place: async (temp, item) => {
+          const output = outputPaths(this.#workspace, node, [item])[0];
+          if (output)
+            await placeOutput(this.#workspace, temp, {
+              node,
+              item,
+              path: output.path,
+              overwrite: this.#o.overwrite,
+            });
+          else paths.set(item, await this.#workspace.store.put(temp, item.digest, item.type));
+        },
+      },
+      remote,
+    );
+    this.downloadedBytes += bytes;
+    this.#contents.set(node.name, content);
+    this.#holdings.refresh();
+    if (node.output !== undefined && !(await this.#inPlace(node, content)))
+      await this.#putBack(node, content);
+    await this.#record(node, Date.now() - started);
+    this.#finish(node, 'download', started, content);
+    return content;
+  }
+
+  #saveLock(): Promise<void> {
+    this.#savingLock = this.#savingLock.then(() => saveLock(this.#workspace));
+    return this.#savingLock;
   }
 
   async #produceTarget(node: Node, pool: 'cpu' | 'disk'): Promise<Content> {
@@ -285,7 +313,7 @@ export class Execution {
     const progress = new Throttle(node.name, this.#o.listener);
     const output = outputPaths(this.#workspace, node, null)[0]?.path;
     const temp = await temporaryFor(this.#workspace, output ?? `${this.#workspace.paths.tmp}/object`);
-    const read = chainPaths(chain);
+    const read = chainSupplies(chain).flatMap(({ holdings }) => holdings.map(({ path }) => path));
     for (const path of read) this.#reading.set(path, (this.#reading.get(path) ?? 0) + 1);
     try {
       const made = await runAction(chain, {
@@ -296,6 +324,7 @@ export class Execution {
         onPercent: (percent) => progress.percent(percent),
         onOutput: (name, text) => this.#o.listener({ type: 'output', node: name, text }),
       });
+      await this.#checkUntouched(node, chain);
       await this.#accept(made, sums, Date.now() - started);
       const item = made.at(-1)?.item;
       if (!item) throw new Error(`${node.name} made nothing`);
@@ -311,6 +340,29 @@ export class Execution {
     } finally {
       for (const path of read) this.#reading.set(path, (this.#reading.get(path) ?? 1) - 1);
       await rm(temp, { recursive: true, force: true });
+    }
+  }
+
+  /** What was made of an input that somebody wrote to in the meantime must not be recorded as made of what it was before. */
+  async #checkUntouched(node: Node, chain: ChainNode): Promise<void> {
+    const { cache, graph } = this.#workspace;
+    await cache.settle();
+    for (const { holdings, items } of chainSupplies(chain)) {
+      for (const [i, { place, path }] of holdings.entries()) {
+        const item = items[i];
+        // Objects in the store are nobody's to write to.
+        if (place === 'store' || item?.type !== 'file') continue;
+        const algorithm = digestAlgorithm(item.digest) === 'tree' ? 'derived' : 'sha256';
+        const known = cache.knownSync(path, algorithm) ?? (await cache.digestOf(path, algorithm));
+        if (known.digest === item.digest) continue;
+        throw new ResError(
+          'io',
+          `${node.name}: ${relative(graph.manifest.dir, path)} was changed while it was read`,
+          {
+            hint: 'Nothing was made of it. Build again when no other program writes to it.',
+          },
+        );
+      }
     }
   }
 
@@ -513,9 +565,11 @@ function streamedNodes(chain: ChainNode): readonly Node[] {
   );
 }
 
-function chainPaths(chain: ChainNode): readonly string[] {
+type FileSupply = Extract<Supply, { from: 'files' }>;
+
+function chainSupplies(chain: ChainNode): readonly FileSupply[] {
   return chain.inputs.flatMap(({ supply }) =>
-    supply.from === 'stream' ? chainPaths(supply.chain) : supply.holdings.map(({ path }) => path),
+    supply.from === 'stream' ? chainSupplies(supply.chain) : [supply],
   );
 }
 

@@ -96,6 +96,8 @@ async function fetchContent(
       onProgress: (done, total) => listener({ type: 'progress', node: name, done, total, unit: 'bytes' }),
       onNotice: (message) => listener({ type: 'notice', node: name, message }),
       check: async () => undefined,
+      // The lock is written when all sources have answered.
+      learned: async () => undefined,
       place: async (temp, item) => {
         await workspace.store.put(temp, item.digest, item.type);
       },

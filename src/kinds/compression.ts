@@ -2,11 +2,7 @@
 // it is installed, else with a library: the bytes are the same, so the program is not part of any key.
 import { ResError } from '../model/error.js';
 import { ByteReader, DamagedError, describeBytes, restOf } from './bytes.js';
-import { gunzip } from './gunzip.js';
 import type { KindContext } from './kind.js';
-import { unbzip2 } from './unbzip2.js';
-import { unxz } from './unxz.js';
-import { unzstd } from './unzstd.js';
 
 export type Compression = 'gzip' | 'xz' | 'zstd' | 'bzip2';
 export const COMPRESSIONS: readonly Compression[] = ['gzip', 'xz', 'zstd', 'bzip2'];
@@ -22,26 +18,31 @@ type Programs = Pick<KindContext, 'has' | 'pipe'>;
 interface Decoder {
   readonly magic: (start: Uint8Array) => boolean;
   readonly program?: readonly [string, ...string[]];
-  readonly library: (input: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;
+  /** Loaded when it is needed: a build with nothing to do starts without it. */
+  readonly library: () => Promise<(input: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>>;
 }
 
 const DECODERS: Readonly<Record<Compression, Decoder>> = {
   // zlib is as fast as the program, and in the house.
-  gzip: { magic: startsWith(0x1f, 0x8b), library: gunzip },
-  xz: { magic: startsWith(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00), program: ['xz', '-dc', '-T0'], library: unxz },
+  gzip: { magic: startsWith(0x1f, 0x8b), library: async () => (await import('./gunzip.js')).gunzip },
+  xz: {
+    magic: startsWith(0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00),
+    program: ['xz', '-dc', '-T0'],
+    library: async () => (await import('./unxz.js')).unxz,
+  },
   zstd: {
     // A skippable frame may come first: pzstd and seekable zstd begin with one.
     magic: (start) =>
       startsWith(0x28, 0xb5, 0x2f, 0xfd)(start) ||
       (((start[0] ?? 0) & 0xf0) === 0x50 && startsWith(0x2a, 0x4d, 0x18)(start.subarray(1))),
     program: ['zstd', '-dcq'],
-    library: unzstd,
+    library: async () => (await import('./unzstd.js')).unzstd,
   },
   bzip2: {
     magic: (start) =>
       startsWith(0x42, 0x5a, 0x68)(start) && (start[3] ?? 0) >= 0x31 && (start[3] ?? 0) <= 0x39,
     program: ['bzip2', '-dc'],
-    library: unbzip2,
+    library: async () => (await import('./unbzip2.js')).unbzip2,
   },
 };
 
@@ -112,7 +113,7 @@ export async function* decode(
     const decoded =
       program && programs.has(program[0])
         ? programs.pipe(program, source.stream())
-        : library(source.stream());
+        : (await library())(source.stream());
     for await (const piece of decoded) {
       given += piece.length;
       if (given > MAX_EXPANDED_BYTES) break;
@@ -190,10 +191,15 @@ function reasonOf(error: unknown, format: Compression): string | undefined {
   if (error instanceof ResError) {
     // A program that was killed did not judge its input.
     if (error.code !== 'command-failed' || error.command?.signal !== undefined) return undefined;
-    const said = error.command?.tail.findLast((line) => line.trim() !== '')?.trim();
-    return said ?? `${format} failed`;
+    return said(error.command?.tail ?? [], DECODERS[format].program?.[0]) ?? `${format} failed`;
   }
   return error instanceof DamagedError ? error.message : undefined;
+}
+
+/** A program's own words: the first line that it signs with its name (more is advice), or the last one. */
+function said(lines: readonly string[], program: string | undefined): string | undefined {
+  const signed = lines.find((line) => line.startsWith(`${program}: `))?.slice(`${program}: `.length);
+  return (signed ?? lines.findLast((line) => line.trim() !== ''))?.trim();
 }
 
 const TAIL = 11;

@@ -1,21 +1,8 @@
 // extract: one file out of a tar (in any known compression) or zip, streamed; or all of it, into a directory.
-import { open, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import picomatch from 'picomatch';
 import { ResError } from '../model/error.js';
 import type { JsonObject } from '../model/json.js';
-import { type ArchiveEntry, plainName, quote, safeSegments, unsafe } from './archive.js';
-import { ByteReader, describeBytes, restOf } from './bytes.js';
-import { decode, MAGIC_LENGTH, recognise } from './compression.js';
-import { bytesOf, inputOf, nameOf } from './input.js';
 import type { Kind, KindContext } from './kind.js';
 import { count, single, text } from './recipe.js';
-import { BLOCK, looksLikeTar, readTar } from './tar.js';
-import { unpack } from './unpack.js';
-import { looksLikeZip, readZip } from './zip.js';
-
-/** Names that an error lists. */
-const LISTED = 20;
 
 type Extract =
   | { readonly take: 'member'; readonly member: string }
@@ -53,153 +40,13 @@ function parse(recipe: JsonObject): Extract {
   return { take: 'member', member };
 }
 
-function all(strip: number, context: KindContext): Promise<void> {
-  return unpack(entriesOf(context), context.out, {
-    archive: nameOf(inputOf(context)),
-    strip,
-    signal: context.signal,
-  });
-}
-
-/** The one file whose name matches, and then the rest of the archive: only its end shows that it is whole. */
+// Reading archives is loaded when it is needed: a build with nothing to do starts without it.
 async function* member(pattern: string, context: KindContext): AsyncGenerator<Uint8Array> {
-  const archive = nameOf(inputOf(context));
-  const matches = matcher(pattern);
-  const found: string[] = [];
-  const others: string[] = [];
-  let noFile: ArchiveEntry | undefined;
-  let entries = 0;
-  for await (const entry of entriesOf(context)) {
-    context.signal.throwIfAborted();
-    const name = plainName(entry.name);
-    if (entry.type === 'directory') continue;
-    entries++;
-    if (!matches(name)) {
-      if (others.length < LISTED) others.push(name);
-      continue;
-    }
-    // Its name goes on to messages and is looked up in sums.
-    safeSegments(archive, entry.name);
-    if (found.includes(name)) throw unsafe(archive, entry.name, 'is there twice');
-    // A hard link is a file by another name, but its content stands elsewhere in the archive.
-    if (entry.type !== 'file' && entry.type !== 'hardlink') {
-      noFile = entry;
-      continue;
-    }
-    found.push(name);
-    if (found.length === 1) {
-      if (entry.type === 'hardlink') throw notFile(archive, entry);
-      context.member(name, { executable: entry.executable });
-      yield* entry.content();
-    } else if (found.length > LISTED) break;
-  }
-  if (found.length === 0 && noFile) throw notFile(archive, noFile);
-  if (found.length === 0) throw notFound(archive, pattern, others, entries);
-  if (found.length > 1) throw ambiguous(archive, pattern, found);
+  const { memberOf } = await import('./extraction.js');
+  yield* memberOf(context, pattern);
 }
 
-/** The name itself, whatever characters it has, or a glob. */
-function matcher(pattern: string): (name: string) => boolean {
-  const plain = plainName(pattern);
-  const glob = picomatch(plain, { dot: true });
-  return (name) => name === plain || glob(name);
-}
-
-function notFile(archive: string, entry: ArchiveEntry): ResError {
-  const link = entry.target === '' ? '' : ` to ${quote(entry.target)}`;
-  return new ResError(
-    'member-not-found',
-    `${archive}: the member ${quote(plainName(entry.name))} is a ${entry.type}${link}, not a file`,
-    {
-      hint:
-        entry.target === ''
-          ? 'Name a regular file as `member`.'
-          : 'Name the file that it leads to as `member`.',
-    },
-  );
-}
-
-function notFound(archive: string, pattern: string, names: readonly string[], entries: number): ResError {
-  const more = entries > names.length ? [`… and ${entries - names.length} more`] : [];
-  const list =
-    entries === 0
-      ? 'It holds no files.'
-      : `It holds:\n${[...names, ...more].map((name) => `  ${name}`).join('\n')}`;
-  return new ResError('member-not-found', `${archive} has no file that matches ${quote(pattern)}`, {
-    hint: list,
-  });
-}
-
-function ambiguous(archive: string, pattern: string, names: readonly string[]): ResError {
-  const shown = names.slice(0, LISTED);
-  const more = names.length > LISTED ? ['…'] : [];
-  return new ResError('member-not-found', `${archive}: ${quote(pattern)} matches more than one file`, {
-    hint: `Say which one:\n${[...shown, ...more].map((name) => `  ${name}`).join('\n')}`,
-  });
-}
-
-/** The archive's entries, whatever its format; that is told by its content. */
-async function* entriesOf(context: KindContext): AsyncGenerator<ArchiveEntry> {
-  const input = inputOf(context);
-  const archive = nameOf(input);
-  const zip = await zipAtRest(context);
-  if (zip !== undefined) {
-    yield* readZip(zip, archive);
-    return;
-  }
-  const reader = new ByteReader(bytesOf(context));
-  try {
-    const start = await reader.peek(BLOCK);
-    if (looksLikeZip(start)) {
-      const path = join(context.scratch, 'archive.zip');
-      await writeFile(path, reader.rest(), { flag: 'wx' });
-      yield* readZip(path, archive);
-      return;
-    }
-    const compression = recognise(start.subarray(0, MAGIC_LENGTH));
-    const tar =
-      compression === undefined ? restOf(reader) : decode(restOf(reader), compression, archive, context);
-    yield* tarEntries(tar, archive, compression);
-  } finally {
-    await reader.close();
-  }
-}
-
-async function* tarEntries(
-  bytes: AsyncIterable<Uint8Array>,
-  archive: string,
-  compression: string | undefined,
-): AsyncGenerator<ArchiveEntry> {
-  const reader = new ByteReader(bytes);
-  try {
-    const start = await reader.peek(BLOCK);
-    if (!looksLikeTar(start)) {
-      const inside = compression === undefined ? archive : `what is ${compression}-compressed in ${archive}`;
-      const begins = describeBytes(start.subarray(0, MAGIC_LENGTH));
-      throw new ResError('bad-format', `${inside} is neither tar nor zip: it begins with ${begins}`, {
-        hint:
-          compression === undefined
-            ? 'Known are zip, and tar as it is or compressed with gzip, xz, zstd or bzip2.'
-            : 'One compressed file without an archive around it is taken with `decompress`.',
-      });
-    }
-    yield* readTar(restOf(reader), archive);
-  } finally {
-    await reader.close();
-  }
-}
-
-/** The path of a zip file that lies in a file already, undefined for all else: its directory is at its end, so it cannot be streamed. */
-async function zipAtRest(context: KindContext): Promise<string | undefined> {
-  const input = inputOf(context);
-  if (!input.stored || input.items.length !== 1) return undefined;
-  const [path] = await input.paths();
-  if (path === undefined) return undefined;
-  const file = await open(path);
-  try {
-    const { buffer } = await file.read(Buffer.alloc(4), 0, 4, 0);
-    return looksLikeZip(buffer) ? path : undefined;
-  } finally {
-    await file.close();
-  }
+async function all(strip: number, context: KindContext): Promise<void> {
+  const { unpackInput } = await import('./extraction.js');
+  await unpackInput(context, strip);
 }

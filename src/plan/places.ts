@@ -1,6 +1,7 @@
 // Where bytes are: what stands at an output path, and from where known content can be had.
-import { existsSync, lstatSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
+import { makingOf } from '../kinds/kind.js';
 import type { Content, Item } from '../model/content.js';
 import { type Digest, digestAlgorithm } from '../model/digest.js';
 import type { Node } from '../model/node.js';
@@ -103,14 +104,15 @@ export class Holdings {
   }
 
   /** Where the item can be had without work, the cheapest place first; undefined when nowhere. */
-  find(item: Item): Holding | undefined {
-    const { store } = this.#workspace;
+  async find(item: Item): Promise<Holding | undefined> {
+    const { store, cache } = this.#workspace;
+    // What was written a moment ago: a tick of the clock is waited for rather than that all of it is read again.
+    await cache.settle();
     if (store.has(item.digest, item.type))
       return { place: 'store', path: store.path(item.digest, item.type) };
-    const output = this.#outputIndex()
-      .get(item.digest)
-      ?.find((path) => this.#unchanged(path, item));
-    return output === undefined ? undefined : { place: 'output', path: output };
+    for (const path of this.#outputIndex().get(item.digest) ?? [])
+      if (await this.#unchanged(path, item)) return { place: 'output', path };
+    return undefined;
   }
 
   /** All items of a node, or undefined when one is missing. Files of a `path` artifact are where they lie. */
@@ -122,11 +124,19 @@ export class Holdings {
     }
     const found: Holding[] = [];
     for (const item of content) {
-      const holding = this.find(item) ?? (await this.#inPlace(node, content, item));
-      if (!holding) return undefined;
+      const holding = (await this.find(item)) ?? (await this.#inPlace(node, content, item));
+      if (!holding) return this.#findShared(node, content);
       found.push(holding);
     }
     return found;
+  }
+
+  /** A node that shares its input's content has it wherever the input has it. */
+  async #findShared(node: Node, content: Content): Promise<readonly Holding[] | undefined> {
+    const maker = makerOf(node);
+    if (maker.is !== 'kind' || makingOf(maker.kind, node.recipe).by !== 'sharing') return undefined;
+    const input = this.#workspace.graph.nodes.get(node.references[0]?.node ?? '');
+    return input && this.findAll(input, content);
   }
 
   async #inPlace(node: Node, content: Content, item: Item): Promise<Holding | undefined> {
@@ -150,9 +160,10 @@ export class Holdings {
     return index;
   }
 
-  #unchanged(path: string, item: Item): boolean {
-    if (item.type === 'directory') return existsSync(path);
-    return this.#workspace.cache.knownSync(path, 'any')?.digest === item.digest;
+  async #unchanged(path: string, item: Item): Promise<boolean> {
+    const { cache } = this.#workspace;
+    const known = item.type === 'directory' ? await cache.knownDirectory(path) : cache.knownSync(path, 'any');
+    return known?.digest === item.digest;
   }
 
   /** Forgets what it found in outputs: something was moved. */

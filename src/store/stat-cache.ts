@@ -43,6 +43,8 @@ export class StatCache {
   readonly #clock: Clock;
   /** Keys that `record` put in and that are still within the tick. */
   readonly #unsettled = new Set<string>();
+  /** The last `settle`; never rejects. */
+  #settling: Promise<void> = Promise.resolve();
 
   /** @param clockDir a folder that res may write to; its file system's clock is the one that counts. */
   constructor(files: KeyedLog<FileRecord>, clockDir: string) {
@@ -130,7 +132,14 @@ export class StatCache {
    * Waits until the clock has passed the tick of what `record` put in (20 ms after the last write, as a rule), and records anew what
    * has still the same stat: the next build then need not read it.
    */
-  async settle(): Promise<void> {
+  settle(): Promise<void> {
+    if (this.#unsettled.size === 0) return this.#settling;
+    const settled = this.#settling.then(() => this.#settleNow());
+    this.#settling = settled.catch(() => undefined);
+    return settled;
+  }
+
+  async #settleNow(): Promise<void> {
     const keys = [...this.#unsettled];
     this.#unsettled.clear();
     for (const key of keys) {

@@ -126,7 +126,8 @@ function sceneIn(work: Workspace, base: Env): Scene {
     build: (args = [], o) => parsed(['build', '--json', ...args], o),
     async built(args = [], o) {
       const { stdout, stderr, status: exit } = await run(['build', '--json', ...args], o);
-      if (exit !== 0) throw new Error(`res build ${args.join(' ')}: exit status ${exit}\n${stdout}\n${stderr}`);
+      if (exit !== 0)
+        throw new Error(`res build ${args.join(' ')}: exit status ${exit}\n${stdout}\n${stderr}`);
       return JSON.parse(stdout);
     },
     async events(args = [], o) {

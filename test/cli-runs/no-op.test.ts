@@ -38,7 +38,10 @@ describe.skipIf(!has('qemu-img', 'mke2fs'))('with everything up to date', () => 
   it('a build leaves every file of the workspace as it is', async () => {
     const { work, built } = await openRelease();
     await built();
-    const before = filesBelow(work.dir).map((path) => [path, work.read(path.slice(work.dir.length + 1)).length]);
+    const before = filesBelow(work.dir).map((path) => [
+      path,
+      work.read(path.slice(work.dir.length + 1)).length,
+    ]);
     await built();
     expect(
       filesBelow(work.dir).map((path) => [path, work.read(path.slice(work.dir.length + 1)).length]),

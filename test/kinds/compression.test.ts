@@ -246,6 +246,16 @@ it('bzip2 by library holds one block at a time, however much a few bytes expand 
   expect(most).toBeLessThan(6_000_000);
 });
 
+it("a program's own words are the reason", async () => {
+  const words = async (format: Compression) =>
+    (await failureOf(expand(compressed(format, content).subarray(0, 5000), 'program'))).message;
+  expect(await words('xz')).toBe(
+    'thing is not whole xz data: (stdin): Unexpected end of input (within the first 5,000 bytes)',
+  );
+  expect(await words('bzip2')).toContain('Compressed file ends unexpectedly');
+  expect(await words('zstd')).toContain('premature end');
+});
+
 it('a program that was killed says nothing about the data', async () => {
   const context = await makeContext();
   const bytes = compressed('xz', content);

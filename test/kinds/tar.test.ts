@@ -138,7 +138,7 @@ it('the same entries come however the stream is cut', async () => {
     '-cf',
     '-',
     'file',
-    'grün',
+    'program',
     'soft',
     LONG,
   ]);
@@ -146,8 +146,8 @@ it('the same entries come however the stream is cut', async () => {
   const check = async (step: number) => {
     expect(await readAll(archive, step)).toEqual(whole);
   };
-  await fc.assert(fc.asyncProperty(fc.integer({ min: 1, max: 20_000 }), check), {
-    numRuns: 25,
+  await fc.assert(fc.asyncProperty(fc.integer({ min: 1, max: archive.length }), check), {
+    numRuns: 50,
     examples: [[1], [511], [512], [513]],
   });
 });

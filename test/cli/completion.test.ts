@@ -1,0 +1,108 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { chmodSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { MAIN } from '../rig/places.js';
+import { makeWorkspace, removeWorkspaces, type Workspace } from '../rig/workspace.js';
+import { res } from './in-process.js';
+
+const MANIFEST = `res: 1
+params:
+  arch: { default: amd64, enum: [amd64, arm64] }
+artifacts:
+  kernel: { url: "file:///kernel", output: kernel }
+targets:
+  kopie: { copy: kernel }
+`;
+
+let space: Workspace;
+beforeEach(() => {
+  space = makeWorkspace(MANIFEST);
+});
+afterEach(removeWorkspaces);
+
+async function offered(...words: readonly string[]): Promise<readonly string[]> {
+  const { stdout } = await res(['__complete', '--', ...words], { cwd: space.dir });
+  return stdout.split('\n').flatMap((line) => line.split('\t')[0] || []);
+}
+
+describe('what may stand next', () => {
+  it.each([
+    ['commands', ['s'], ['status', 'show']],
+    ['flags of a command', ['status', '--c'], ['--check', '--color']],
+    ['params, as flags', ['build', '--ar'], ['--arch']],
+    ['values of a param', ['build', '--arch', ''], ['amd64', 'arm64']],
+    ['values of a param in one word', ['build', '--arch=ar'], ['--arch=arm64']],
+    ['params for --set', ['build', '--set', ''], ['arch=']],
+    ['values for --set', ['build', '--set', 'arch=ar'], ['arch=arm64']],
+    ['choices of a flag', ['build', '--for', ''], ['qemu', 'gem5']],
+    ['nodes', ['build', 'k'], ['kernel', 'kopie']],
+    ['nodes behind flags with values', ['build', '--arch', 'arm64', '-j', '2', 'ker'], ['kernel']],
+    ['nodes behind --', ['build', '--', 'ker'], ['kernel']],
+    ['no flags behind --', ['build', '--', '--j'], []],
+    ['templates', ['init', 'g'], ['gem5']],
+    ['shells', ['completion', ''], ['bash', 'zsh', 'fish']],
+    ['nothing where nothing is known', ['env', 'x'], []],
+  ])('%s', async (_, words, candidates) => {
+    expect(await offered(...words)).toEqual(candidates);
+  });
+
+  it('is about the manifest that -C names', async () => {
+    const { stdout } = await res(['__complete', '--', '-C', space.dir, 'build', 'ker'], { cwd: '/' });
+    expect(stdout).toMatch(/^kernel\t/);
+  });
+
+  it('is silent where the manifest is broken', async () => {
+    space.write('resources.yaml', 'res: [');
+    expect(await res(['__complete', '--', 'build', 'k'], { cwd: space.dir })).toEqual({
+      status: 0,
+      stdout: '',
+      stderr: '',
+    });
+    expect(await offered('stat')).toEqual(['status']);
+  });
+});
+
+describe('in bash', () => {
+  /** What the function that bash calls leaves for the words of a line. */
+  async function bash(words: readonly string[]): Promise<readonly string[]> {
+    const { stdout: script } = await res(['completion', 'bash'], { cwd: space.dir });
+    space.write('bin/res', `#!/bin/sh\nexec '${process.execPath}' '${MAIN}' "$@"\n`);
+    chmodSync(space.path('bin/res'), 0o755);
+    space.write('complete.bash', script);
+    const quoted = ['res', ...words].map((word) => `'${word}'`).join(' ');
+    const run = `set -u; source ./complete.bash; complete -p res >/dev/null || exit 9
+      COMP_WORDS=(${quoted}); COMP_CWORD=${words.length}
+      compopt() { :; }
+      _res_complete; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const stdout = execFileSync('bash', ['--norc', '-c', run], {
+      cwd: space.dir,
+      encoding: 'utf8',
+      env: { PATH: `${space.path('bin')}:${process.env.PATH}` },
+    });
+    return stdout.split('\n').filter((line) => line !== '');
+  }
+
+  it.each([
+    ['a command', ['stat'], ['status']],
+    ['a node', ['build', 'ker'], ['kernel']],
+    ['the value of a param', ['build', '--arch', 'a'], ['amd64', 'arm64']],
+    // bash takes `=` for a word of its own, and replaces what follows it.
+    ['the value behind =', ['build', '--arch', '=', 'ar'], ['arm64']],
+    ['the value behind = with nothing typed', ['build', '--arch', '='], ['amd64', 'arm64']],
+    ['what follows a value behind =', ['build', '--arch', '=', 'arm64', 'ker'], ['kernel']],
+  ])('completes %s', async (_, words, candidates) => {
+    expect(await bash(words)).toEqual(candidates);
+  });
+});
+
+it.each([
+  ['bash', ['-n']],
+  ['zsh', ['-n']],
+  ['fish', ['--no-execute']],
+])('the script for %s is valid', async (shell, flags) => {
+  const { stdout } = await res(['completion', shell], { cwd: space.dir });
+  if (spawnSync(shell, ['-c', 'true']).status !== 0) return;
+  space.write('script', stdout);
+  const { status, stderr } = spawnSync(shell, [...flags, space.path('script')], { encoding: 'utf8' });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+});

@@ -1,0 +1,349 @@
+// What a command line means, up to where the engine takes over.
+
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, symlinkSync } from 'node:fs';
+import { afterEach, describe, expect, it } from 'vitest';
+import { commands } from '../../src/cli/commands.js';
+import { createProgram } from '../../src/cli/program.js';
+import { RESERVED_FLAGS } from '../../src/manifest/params.js';
+import { makeWorkspace, removeWorkspaces, type Workspace } from '../rig/workspace.js';
+import { res } from './in-process.js';
+import { FakeTerminal } from './terminal.js';
+
+const MANIFEST = `res: 1
+params:
+  arch: { default: amd64, enum: [amd64, arm64], description: of the machine }
+  version: { default: v1 }
+artifacts:
+  notes: { path: "notes-\${arch}.txt" }
+  kernel:
+    path: notes-amd64.txt
+    variants:
+      - { when: { arch: amd64 }, label: one, state: stable, works-with: [qemu, gem5] }
+      - { when: { arch: arm64 }, label: two, state: experimental, works-with: [qemu] }
+targets:
+  text: { copy: notes, output: "text-\${version}" }
+  all: { group: [text, kernel] }
+default: [all]
+exports: { HERE: "\${output-dir}" }
+`;
+
+function workspace(): Workspace {
+  return makeWorkspace({
+    'resources.yaml': MANIFEST,
+    'notes-amd64.txt': 'one\n',
+    'notes-arm64.txt': 'two\n',
+  });
+}
+
+afterEach(removeWorkspaces);
+
+async function valueOfArch(args: readonly string[], env = {}): Promise<unknown> {
+  const { stdout, stderr } = await res(['list', '--json', ...args], { cwd: workspace().dir, env });
+  if (stdout === '') return stderr;
+  const parsed: { params: { name: string; value: string }[] } = JSON.parse(stdout);
+  return parsed.params.find(({ name }) => name === 'arch')?.value;
+}
+
+describe('a param is set', () => {
+  it.each([
+    ['by default', [], 'amd64'],
+    ['by its flag', ['--arch', 'arm64'], 'arm64'],
+    ['by its flag in one word', ['--arch=arm64'], 'arm64'],
+    ['with --set', ['--set', 'arch=arm64'], 'arm64'],
+    ['by the last of several', ['--arch', 'arm64', '--set', 'arch=amd64'], 'amd64'],
+  ])('%s', async (_, args, value) => {
+    expect(await valueOfArch(args)).toBe(value);
+  });
+
+  it('by its environment variable, and a flag wins over that', async () => {
+    expect(await valueOfArch([], { RES_PARAM_ARCH: 'arm64' })).toBe('arm64');
+    expect(await valueOfArch(['--arch', 'amd64'], { RES_PARAM_ARCH: 'arm64' })).toBe('amd64');
+  });
+
+  it('before the command too', async () => {
+    const { stdout } = await res(['--arch', 'arm64', 'list', '--json'], { cwd: workspace().dir });
+    expect(stdout).toContain('"value":"arm64"');
+  });
+
+  it('to a value that contains an equals sign', async () => {
+    const { stdout } = await res(['env', '--set', 'version=a=b', '--json'], { cwd: workspace().dir });
+    expect(stdout).toContain('text-a=b');
+  });
+});
+
+describe('--version', () => {
+  it('before a command is that of res', async () => {
+    const { status, stdout } = await res(['--version'], { cwd: workspace().dir });
+    expect({ status, stdout }).toEqual({ status: 0, stdout: expect.stringMatching(/^res \d+\.\d+\.\d+\n$/) });
+  });
+
+  it('after a command is the param', async () => {
+    const { stdout } = await res(['env', '--version', 'v0.3.0'], { cwd: workspace().dir });
+    expect(stdout).toContain('text-v0.3.0');
+  });
+});
+
+describe('bad usage', () => {
+  it.each([
+    ['an unknown command', ['statsu'], "unknown command 'statsu'", 'did you mean `status`?'],
+    ['an unknown flag', ['build', '--frozn'], "unknown option '--frozn'", 'did you mean `--frozen`?'],
+    ['an unknown param', ['build', '--arhc', 'x'], "unknown option '--arhc'", 'did you mean `--arch`?'],
+    ['a flag of another command', ['build', '--check'], "unknown option '--check'", undefined],
+    ['an unknown param with --set', ['list', '--set', 'arhc=x'], 'no param `arhc`', '`arch`'],
+    [
+      '--set without a value',
+      ['list', '--set', 'arch'],
+      '--set arch: a param is set as NAME=VALUE',
+      undefined,
+    ],
+    ['a value that a param cannot have', ['list', '--arch', 'arm46'], 'cannot be `arm46`', '`arm64`'],
+    ['a bad number', ['build', '-j', '0'], "argument '0' is invalid", undefined],
+    ['a bad choice', ['build', '--progress', 'fast'], "argument 'fast' is invalid", undefined],
+    ['a flag without its value', ['build', '-j'], 'argument missing', undefined],
+    ['a missing node', ['why'], "missing required argument 'NODE'", undefined],
+    ['too many nodes', ['why', 'a', 'b'], 'too many arguments', undefined],
+    ['an unknown node', ['status', 'txet'], 'no node is called `txet`', '`text`'],
+    ['an unknown template', ['init', 'gme5'], 'there is no template gme5', '`gem5`'],
+    ['an unknown shell', ['completion', 'bsh'], 'there is no completion for bsh', '`bash`'],
+  ])('%s', async (_, args, message, hint) => {
+    const { status, stdout, stderr } = await res(args, { cwd: workspace().dir });
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toMatch(/^error: /);
+    expect(stderr).toContain(message);
+    if (hint !== undefined) expect(stderr).toContain(hint);
+    expect(stderr).not.toMatch(/^ {4}at /m);
+  });
+
+  it('no command at all gets the help, on stderr', async () => {
+    const { status, stdout, stderr } = await res([], { cwd: workspace().dir });
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toMatch(/^Usage: res COMMAND/);
+  });
+});
+
+describe('help', () => {
+  it('names every command', async () => {
+    const { status, stdout } = await res(['--help'], { cwd: workspace().dir });
+    expect(status).toBe(0);
+    for (const { name } of commands) expect(stdout).toMatch(new RegExp(`^  ${name}\\b`, 'm'));
+  });
+
+  it('of a command has its flags, and the params with values and default under a heading of their own', async () => {
+    for (const args of [
+      ['build', '--help'],
+      ['help', 'build'],
+    ]) {
+      const { stdout } = await res(args, { cwd: workspace().dir });
+      expect(stdout).toContain('--keep-going');
+      expect(stdout).toMatch(
+        /Params of the manifest:\n +--arch <VALUE> +of the machine \(amd64, arm64; default: amd64\)/,
+      );
+    }
+  });
+
+  it('fits into 80 columns', async () => {
+    for (const { name } of commands) {
+      const { stdout } = await res([name, '--help'], { cwd: workspace().dir });
+      for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+    }
+  });
+});
+
+describe('a manifest that cannot be read', () => {
+  const broken = () => makeWorkspace({ 'resources.yaml': 'res: 1\ntargets: { a: { merge: b } }\nparams: [' });
+
+  it.each([[['--help']], [['build', '--help']], [['completion', 'bash']], [['--version']]])(
+    'does not break res %j',
+    async (args) => {
+      expect(await res(args, { cwd: broken().dir })).toMatchObject({ status: 0, stderr: '' });
+    },
+  );
+
+  it('is a finding of doctor', async () => {
+    const { status, stdout } = await res(['doctor', '--offline'], { cwd: broken().dir });
+    expect(status).toBe(1);
+    expect(stdout).toMatch(/^fail {2}manifest +resources\.yaml has \d+ errors?: resources\.yaml:\d+:/m);
+  });
+
+  it('is told instead of a param flag that it would have declared', async () => {
+    const { status, stderr } = await res(['build', '--arch', 'arm64'], { cwd: broken().dir });
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/^resources\.yaml:\d+:\d+: error: /);
+    expect(stderr).not.toContain('--arch');
+  });
+
+  it('that is not there is named, with what to do', async () => {
+    const { dir } = makeWorkspace({});
+    const { status, stderr } = await res(['status'], { cwd: dir });
+    expect(status).toBe(2);
+    expect(stderr).toContain(`no resources.yaml in ${dir} or above it`);
+    expect(stderr).toContain('res init');
+  });
+});
+
+describe('the manifest is found', () => {
+  it('from a folder below', async () => {
+    const space = workspace();
+    mkdirSync(space.path('a/b'), { recursive: true });
+    expect((await res(['list'], { cwd: space.path('a/b') })).status).toBe(0);
+  });
+
+  it('with -C and with -f, before the command and after it', async () => {
+    const { dir } = workspace();
+    for (const args of [
+      ['-C', dir, 'list'],
+      ['list', '-C', dir],
+      ['list', '-f', `${dir}/resources.yaml`],
+      ['-C', dir, '-f', 'resources.yaml', 'list', '--arch', 'arm64'],
+    ]) {
+      expect(await res(args, { cwd: '/' })).toMatchObject({ status: 0, stderr: '' });
+    }
+  });
+});
+
+it('no param can take the name of a flag of res', () => {
+  const host = { stdout: new FakeTerminal(), stderr: new FakeTerminal() };
+  const program = createProgram([], [], host, async () => undefined);
+  const flags = [program, ...program.commands].flatMap(({ options }) =>
+    options.flatMap(({ long }) => long?.slice(2) ?? []),
+  );
+  for (const flag of flags) if (flag !== 'version') expect([...RESERVED_FLAGS]).toContain(flag);
+});
+
+describe('commands that only look', () => {
+  it('list has the support table', async () => {
+    const { stdout } = await res(['list', '--arch', 'arm64'], { cwd: workspace().dir });
+    expect(stdout).toMatch(/^\* +kernel +arm64 +two +experimental +qemu$/m);
+  });
+
+  it('env is evaluated by a shell to absolute paths, also from another folder', async () => {
+    const space = workspace();
+    const { stdout } = await res(['env'], { cwd: '/', env: {} }).then(() =>
+      res(['-C', space.dir, 'env'], { cwd: '/' }),
+    );
+    const got = execFileSync('sh', ['-c', `${stdout}\nprintf '%s %s' "$HERE" "$RES_TEXT"`], {
+      encoding: 'utf8',
+    });
+    expect(got).toBe(`${space.path('resources')} ${space.path('resources/text-v1')}`);
+  });
+
+  it('status --check is 3 when something asked for is not fresh', async () => {
+    const { dir } = workspace();
+    expect(await res(['status', '--check', '-q'], { cwd: dir })).toMatchObject({ status: 3, stdout: '' });
+    expect(await res(['status'], { cwd: dir })).toMatchObject({ status: 0 });
+  });
+
+  it('log of a node that left none says so', async () => {
+    const { status, stderr } = await res(['log', 'text'], { cwd: workspace().dir });
+    expect(status).toBe(1);
+    expect(stderr).toContain('there is no log of text');
+  });
+
+  it('graph in each format', async () => {
+    const { dir } = workspace();
+    for (const [format, begins] of [
+      ['text', 'all  group'],
+      ['dot', 'digraph res {'],
+      ['mermaid', 'flowchart LR'],
+      ['json', '{"nodes":['],
+    ]) {
+      const { status, stdout } = await res(['graph', '--format', format ?? ''], { cwd: dir });
+      expect(status).toBe(0);
+      expect(stdout.startsWith(begins ?? '')).toBe(true);
+    }
+  });
+});
+
+describe('build', () => {
+  it('refuses with --for what does not work with it, before anything is done, and names what does', async () => {
+    const space = workspace();
+    const { status, stderr } = await res(['build', '--arch', 'arm64', '--for', 'gem5'], { cwd: space.dir });
+    expect(status).toBe(2);
+    expect(stderr).toContain('not known to work with gem5');
+    expect(stderr).toContain('--arch amd64');
+    expect(space.exists('.res')).toBe(false);
+  });
+
+  it('warns once of what is experimental', async () => {
+    const { stderr } = await res(['build', '--arch', 'arm64'], { cwd: workspace().dir });
+    expect(stderr.match(/warning: kernel is experimental/g)).toHaveLength(1);
+  });
+
+  it('answers on stdout: one line, one object, or the events', async () => {
+    const { dir } = workspace();
+    expect((await res(['build'], { cwd: dir })).stdout).toMatch(/^1 ran, .*; \d+ ms\n$/);
+    expect((await res(['build'], { cwd: dir })).stdout).toBe('up to date\n');
+    expect(JSON.parse((await res(['build', '--json'], { cwd: dir })).stdout)).toMatchObject({
+      ok: true,
+      ran: [],
+    });
+    const { stdout, stderr } = await res(['build', '-B', '--json', '--progress', 'json'], { cwd: dir });
+    const types = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line): unknown => JSON.parse(line).type);
+    expect(types.at(-1)).toBe('summary');
+    expect(stderr).toBe('');
+  });
+
+  it('sends events to stderr when only the progress is to be JSON', async () => {
+    const { stdout, stderr } = await res(['build', '--progress', 'json'], { cwd: workspace().dir });
+    expect(stdout).toMatch(/^1 ran/);
+    for (const line of stderr.trimEnd().split('\n')) expect(() => JSON.parse(line)).not.toThrow();
+  });
+
+  it('is silent with -q', async () => {
+    expect(await res(['build', '-q'], { cwd: workspace().dir })).toEqual({
+      status: 0,
+      stdout: '',
+      stderr: '',
+    });
+  });
+
+  it('with -n is plan, and touches nothing', async () => {
+    const space = workspace();
+    const { stdout } = await res(['build', '-n'], { cwd: space.dir });
+    expect(stdout).toBe((await res(['plan'], { cwd: space.dir })).stdout);
+    expect(stdout).toContain('text');
+    expect(space.exists('.res')).toBe(false);
+    expect(space.exists('resources')).toBe(false);
+  });
+});
+
+describe('doctor', () => {
+  it('shows no secret', async () => {
+    const env = { GITHUB_TOKEN: 'ghp_secret', HTTPS_PROXY: 'http://ann:hunter2@proxy.example.org:3128' };
+    const { stdout } = await res(['doctor', '--offline'], { cwd: workspace().dir, env });
+    expect(stdout).toMatch(/^ok {4}token +GITHUB_TOKEN is set$/m);
+    expect(stdout).toMatch(/^ok {4}proxy +proxy\.example\.org:3128 for api\.github\.com$/m);
+    expect(stdout).not.toMatch(/ghp_secret|hunter2/);
+  });
+
+  it('tries the file system and leaves nothing behind', async () => {
+    const space = workspace();
+    const before = execFileSync('ls', ['-A', space.dir], { encoding: 'utf8' });
+    const { stdout } = await res(['doctor', '--offline'], { cwd: space.dir });
+    expect(stdout).toMatch(/sparse files: (?:yes|no); clones \(reflink\): (?:yes|no)/);
+    expect(execFileSync('ls', ['-A', space.dir], { encoding: 'utf8' })).toBe(before);
+  });
+
+  it('with --fix installs qemu-img, after saying how', async () => {
+    const space = workspace();
+    mkdirSync(space.path('bin'));
+    symlinkSync('/bin/sh', space.path('bin/sh'));
+    const qemu = '#!/bin/sh\\necho qemu-img version 9.1.0';
+    space.write(
+      'bin/dnf',
+      `#!/bin/sh\nprintf '${qemu}\\n' > '${space.path('bin/qemu-img')}'\n/bin/chmod +x '${space.path('bin/qemu-img')}'\n`,
+    );
+    chmodSync(space.path('bin/dnf'), 0o755);
+    const env = { PATH: space.path('bin') };
+    const before = await res(['doctor', '--offline'], { cwd: space.dir, env });
+    expect(before.stdout).toMatch(/qemu-img +not on PATH; this manifest does not need it/);
+    const { status, stdout, stderr } = await res(['doctor', '--fix', '--offline'], { cwd: space.dir, env });
+    expect(stderr).toContain('dnf install -y qemu-img');
+    expect(stdout).toMatch(/^ok {4}qemu-img +9\.1\.0/m);
+    expect(status).toBe(0);
+  });
+});
