@@ -5,7 +5,9 @@ import { run } from './run.js';
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     // The reader has gone (`res list | head -1`): what is still written goes nowhere, and that is all right.
-    if (error.code !== 'EPIPE') throw error;
+    if (error.code === 'EPIPE') return;
+    process.stderr.write(`error: what res prints cannot be written: ${error.message}\n`);
+    process.exit(1);
   });
 }
 

@@ -52,21 +52,19 @@ export async function download(context: DownloadContext, remote: RemoteNode): Pr
   const entry = pinnedEntry(workspace, node, source);
   if (!entry) throw new Error(`${identity} was not resolved`);
   const holdings = new Holdings(workspace);
-  const sizes = entry.files.map((file) => file.size);
-  const total = sizes.reduce<number | null>(
-    (sum, size) => (sum === null || size === undefined ? null : sum + size),
-    0,
-  );
+  const sizes: (number | null)[] = entry.files.map((file) => file.size ?? null);
   const done = entry.files.map(() => 0);
-  const report = () =>
+  const report = () => {
+    const total = sizes.reduce((sum, size) => (sum === null || size === null ? null : sum + size), 0);
     context.onProgress(
-      done.reduce((sum, bytes) => sum + bytes, 0),
+      done.reduce((sum, now) => sum + now, 0),
       total,
     );
-  const locked = [...entry.files];
-  const enter = (file: LockedFile, index: number, { digest, size }: Item) => {
-    locked[index] = { ...file, sha256: digestHex(digest), size };
-    workspace.lock.set(identity, { ...entry, files: [...locked] });
+  };
+  const files = [...entry.files];
+  const enter = (file: LockedFile, index: number, item: Item) => {
+    files[index] = { ...file, sha256: digestHex(item.digest), size: item.size };
+    workspace.lock.set(identity, { ...entry, files: [...files] });
   };
   let bytes = 0;
   let locations: Promise<readonly FetchLocation[]> | undefined;
@@ -87,8 +85,9 @@ export async function download(context: DownloadContext, remote: RemoteNode): Pr
       );
       const location = (await locations)[index];
       if (!location) throw new Error(`${identity} has no location for its file ${index}`);
-      const fetched = await fetchFile(context, remote, file, location, (now) => {
+      const fetched = await fetchFile(context, remote, file, location, (now, total) => {
         done[index] = now;
+        sizes[index] ??= total;
         report();
       });
       bytes += fetched.downloadedBytes;
@@ -124,7 +123,7 @@ async function fetchFile(
   { node, source, identity }: RemoteNode,
   file: LockedFile,
   location: FetchLocation,
-  onProgress: (done: number) => void,
+  onProgress: (done: number, total: number | null) => void,
 ): Promise<Fetched> {
   try {
     return await context.fetcher.fetch({

@@ -6,7 +6,7 @@ import { relative } from 'node:path';
 import { makingOf } from '../kinds/kind.js';
 import type { Content, Item } from '../model/content.js';
 import { contentSize } from '../model/content.js';
-import { digestAlgorithm } from '../model/digest.js';
+import { type Digest, digestAlgorithm } from '../model/digest.js';
 import { ResError } from '../model/error.js';
 import type { EventListener, Work } from '../model/event.js';
 import type { Node } from '../model/node.js';
@@ -24,6 +24,7 @@ import { placeOutput, restoreOutput, temporaryFor } from './outputs.js';
 import type { Pools } from './pools.js';
 import { Throttle } from './progress.js';
 import { isLocal, offlineError, type RemoteNode, remoteNodes, saveLock } from './resolve.js';
+import { Turns } from './turns.js';
 import { verifyContent } from './verify-content.js';
 
 export interface ExecutionOptions {
@@ -73,8 +74,10 @@ export class Execution {
   readonly #holdings: Holdings;
   /** Paths that an action reads at the moment: they are copied from, not moved. */
   readonly #reading = new Map<string, number>();
-  /** The last download of each source, by identity; settled without a value, whatever came of it. */
-  readonly #fetching = new Map<string, Promise<void>>();
+  /** By source: two nodes may name one, and the second one is to find the files at hand. */
+  readonly #fetching = new Turns();
+  /** By digest: content is not moved away between the moment it was found and that it is held. */
+  readonly #moving = new Turns();
   #savingLock: Promise<void> = Promise.resolve();
   /** Intermediates that were written to the store in this build. */
   readonly #dropped = new Map<string, Item>();
@@ -204,28 +207,14 @@ export class Execution {
       if (!remote) throw new ResError('file-not-found', `${node.name}: its files are gone`);
       if (this.#o.offline && !isLocal(this.#workspace, node.name))
         throw offlineError(node.name, remote.identity);
-      return this.#inTurn(remote.identity, () => this.#fetch(node, remote, sums));
+      return this.#fetching.run(remote.identity, () => this.#fetch(node, remote, sums));
     });
-  }
-
-  /** Two nodes may name one source: the second one waits, and finds the files at hand. */
-  #inTurn<T>(identity: string, work: () => Promise<T>): Promise<T> {
-    const turn = (this.#fetching.get(identity) ?? Promise.resolve()).then(work);
-    this.#fetching.set(
-      identity,
-      turn.then(
-        () => undefined,
-        () => undefined,
-      ),
-    );
-    return turn;
   }
 
   async #fetch(node: Node, remote: RemoteNode, sums: string | undefined): Promise<Content> {
     const started = Date.now();
     this.#start(node.name, 'download', remote.identity, []);
     const progress = new Throttle(node.name, this.#o.listener);
-    const paths = new Map<Item, string>();
     const { content, bytes } = await download(
       {
         workspace: this.#workspace,
@@ -238,14 +227,8 @@ export class Execution {
         learned: () => this.#saveLock(),
         place: async (temp, item) => {
           const output = outputPaths(this.#workspace, node, [item])[0];
-          if (output)
-            await placeOutput(this.#workspace, temp, {
-              node,
-              item,
-              path: output.path,
-              overwrite: this.#o.overwrite,
-            });
-          else paths.set(item, await this.#workspace.store.put(temp, item.digest, item.type));
+          if (output) await this.#place(temp, node, item, output.path);
+          else await this.#workspace.store.put(temp, item.digest, item.type);
         },
       },
       remote,
@@ -287,13 +270,13 @@ export class Execution {
     const input = this.#node(name);
     if (this.#o.fusion.joins(name, consumer.name)) {
       const content = this.#contents.get(name);
-      const holdings =
-        content && !this.#forced(input) ? await this.#holdings.findAll(input, content) : undefined;
-      if (!holdings) return { from: 'stream', chain: await this.#upstream(input, () => this.#chain(input)) };
+      const holdings = content && !this.#forced(input) ? await this.#hold(input, content) : undefined;
+      if (content && holdings) return { from: 'files', holdings, items: content };
+      return { from: 'stream', chain: await this.#upstream(input, () => this.#chain(input)) };
     }
     await this.obtain(name);
     const content = await this.#know(name);
-    const holdings = await this.#holdings.findAll(input, content);
+    const holdings = await this.#hold(input, content);
     if (!holdings) throw new Error(`${name} was obtained but is not at hand`);
     return { from: 'files', holdings, items: content };
   }
@@ -302,8 +285,36 @@ export class Execution {
     if (!node.verify || !('sums' in node.verify)) return undefined;
     const name = node.verify.sums;
     await this.obtain(name);
-    const holdings = await this.#holdings.findAll(this.#node(name), await this.#know(name));
+    const holdings = await this.#hold(this.#node(name), await this.#know(name));
     return holdings?.[0]?.path;
+  }
+
+  /** Finds content and keeps it from being moved until `#letGo`, or to the end of the build. */
+  #hold(node: Node, content: Content): Promise<readonly Holding[] | undefined> {
+    return this.#moving.runAll(
+      content.map(({ digest }) => digest),
+      async () => {
+        const holdings = await this.#holdings.findAll(node, content);
+        for (const { path } of holdings ?? []) this.#reading.set(path, (this.#reading.get(path) ?? 0) + 1);
+        return holdings;
+      },
+    );
+  }
+
+  #letGo(holdings: readonly Holding[]): void {
+    for (const { path } of holdings) this.#reading.set(path, (this.#reading.get(path) ?? 1) - 1);
+  }
+
+  /** Puts a new file at an output path, when nobody is about to take what stood there. */
+  #place(temp: string, node: Node, item: Item, path: string): Promise<void> {
+    return this.#moving.runAll([item.digest, ...this.#formerDigests(path)], () =>
+      placeOutput(this.#workspace, temp, { node, item, path, overwrite: this.#o.overwrite }),
+    );
+  }
+
+  #formerDigests(path: string): readonly Digest[] {
+    const record = this.#workspace.state.outputs.get(path);
+    return record ? [record.digest, ...(record.previous === undefined ? [] : [record.previous])] : [];
   }
 
   async #runChain(node: Node, chain: ChainNode, sums: string | undefined): Promise<Content> {
@@ -313,8 +324,6 @@ export class Execution {
     const progress = new Throttle(node.name, this.#o.listener);
     const output = outputPaths(this.#workspace, node, null)[0]?.path;
     const temp = await temporaryFor(this.#workspace, output ?? `${this.#workspace.paths.tmp}/object`);
-    const read = chainSupplies(chain).flatMap(({ holdings }) => holdings.map(({ path }) => path));
-    for (const path of read) this.#reading.set(path, (this.#reading.get(path) ?? 0) + 1);
     try {
       const made = await runAction(chain, {
         workspace: this.#workspace,
@@ -329,7 +338,7 @@ export class Execution {
       const item = made.at(-1)?.item;
       if (!item) throw new Error(`${node.name} made nothing`);
       if (output !== undefined) {
-        await placeOutput(this.#workspace, temp, { node, item, path: output, overwrite: this.#o.overwrite });
+        await this.#place(temp, node, item, output);
       } else {
         await this.#workspace.store.put(temp, item.digest, item.type);
         if (!this.#o.requested.has(node.name)) this.#dropped.set(node.name, item);
@@ -338,7 +347,7 @@ export class Execution {
       this.#finish(node, 'execute', started, [item]);
       return [item];
     } finally {
-      for (const path of read) this.#reading.set(path, (this.#reading.get(path) ?? 1) - 1);
+      for (const { holdings } of chainSupplies(chain)) this.#letGo(holdings);
       await rm(temp, { recursive: true, force: true });
     }
   }
@@ -398,25 +407,24 @@ export class Execution {
     const progress = new Throttle(node.name, this.#o.listener);
     const total = contentSize(content);
     let done = 0;
-    const holdings = await this.#holdings.findAll(node, content);
+    const onBytes = (bytes: number) => {
+      done += bytes;
+      progress.bytes(done, total);
+    };
     for (const [i, { path, item }] of outputPaths(this.#workspace, node, content).entries()) {
-      const holding = holdings?.[i];
-      if (!item || !holding) throw new Error(`${node.name} was to be restored but is not at hand`);
-      if (holding.path === path) continue;
-      await restoreOutput(
-        this.#workspace,
-        holding,
-        { node, item, path, overwrite: this.#o.overwrite },
-        {
-          mayMove: !this.#isRead(holding),
-          signal: this.#o.signal,
-          onBytes: (bytes) => {
-            done += bytes;
-            progress.bytes(done, total);
-          },
-        },
-      );
-      this.#holdings.refresh();
+      if (!item) throw new Error(`${node.name} was to be restored but is not known`);
+      await this.#moving.runAll([item.digest, ...this.#formerDigests(path)], async () => {
+        const holding = (await this.#holdings.findAll(node, content))?.[i];
+        if (!holding) throw new Error(`${node.name} was to be restored but is not at hand`);
+        if (holding.path === path) return;
+        await restoreOutput(
+          this.#workspace,
+          holding,
+          { node, item, path, overwrite: this.#o.overwrite },
+          { mayMove: !this.#isRead(holding), signal: this.#o.signal, onBytes },
+        );
+        this.#holdings.refresh();
+      });
     }
   }
 

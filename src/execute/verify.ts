@@ -36,8 +36,16 @@ export async function verify(
   let done = 0;
   const checked: VerifyReport['checked'][number][] = [];
   for (const claim of claims) {
-    const actual = await digestNow(workspace, claim, options.signal);
-    done += claim.size;
+    const before = done;
+    const actual = await digestNow(workspace, claim, {
+      ...(options.signal ? { signal: options.signal } : {}),
+      onBytes: (bytes) => {
+        done += bytes;
+        options.onProgress?.(done, total);
+      },
+    });
+    // Holes are not read, and still count as checked.
+    done = before + claim.size;
     options.onProgress?.(done, total);
     const { path, place, node, expected, size } = claim;
     const state = actual === null ? 'missing' : actual === expected ? 'ok' : 'mismatch';
@@ -81,9 +89,8 @@ async function storeClaims(workspace: Workspace): Promise<readonly Claim[]> {
 async function digestNow(
   workspace: Workspace,
   { path, type, expected }: Claim,
-  signal: AbortSignal | undefined,
+  options: { readonly signal?: AbortSignal; readonly onBytes: (bytes: number) => void },
 ): Promise<string | null> {
-  const options = signal ? { signal } : {};
   const found = await stat(path).catch(() => undefined);
   if (!found) return null;
   if (found.isDirectory() !== (type === 'directory')) return 'another type of file';

@@ -22,7 +22,9 @@ export function errorText(error: ErrorReport, page: Page, node?: string): string
     ];
   }
   const head = node === undefined ? page.paint('red', 'error:') : page.paint('red', `failed: ${node}:`);
-  lines.push(`${head} ${error.message}`);
+  // A message that stands alone elsewhere may begin with the node's name.
+  const said = node !== undefined && error.message.startsWith(`${node}: `);
+  lines.push(`${head} ${said ? error.message.slice(node.length + 2) : error.message}`);
   if (command) {
     const ended =
       command.signal !== undefined

@@ -119,7 +119,7 @@ export function expectFailed(
 ): void {
   expect(status, `${stdout}\n${stderr}`).toBe(exit);
   for (const word of words) expect(stderr).toMatch(word);
-  expect(stderr).not.toMatch(/^\s+at .+:\d+|bug of res/m);
+  expect(stderr).not.toMatch(/^\s+at .*(?:\(|file:|node:).*:\d+:\d+\)?$|bug of res/m);
 }
 
 /** Every file below a folder that holds the text, for secrets that must be nowhere. */

@@ -21,9 +21,11 @@ export class FakeTerminal extends Socket implements NodeJS.WriteStream {
     this.rows = o.rows ?? 24;
   }
 
-  override write(chunk: string | Uint8Array): boolean {
+  override write(chunk: string | Uint8Array, ...rest: readonly unknown[]): boolean {
     this.text += typeof chunk === 'string' ? chunk : Buffer.from(chunk).toString();
     this.writes++;
+    const done = rest.at(-1);
+    if (typeof done === 'function') done();
     return true;
   }
 

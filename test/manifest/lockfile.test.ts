@@ -125,16 +125,16 @@ describe('the lock', () => {
         // A comment is enough to send it through the YAML parser.
         expect(read(`${written}# end\n`)).toEqual({ sources });
       }),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   });
 
-  it('is read fast when res wrote it: 10,000 sources', () => {
+  it('is read fast when res wrote it: without the YAML parser', () => {
     const source = (i: number) => [
       `github:o/r@v1/${i}`,
       { files: [{ name: `${i}`, url: `https://e.org/${i}`, sha256: HEX, size: i }] },
     ];
-    const sources = Object.fromEntries(Array.from({ length: 10_000 }, (_, i) => source(i)));
+    const sources = Object.fromEntries(Array.from({ length: 2_000 }, (_, i) => source(i)));
     const path = lockFile(formatLock({ sources }));
     const start = process.cpuUsage();
     readLock(path);

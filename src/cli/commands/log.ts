@@ -1,5 +1,4 @@
 // `res log NODE`: what its last run printed.
-import { once } from 'node:events';
 import { createReadStream, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { ResError } from '../../model/error.js';
@@ -17,9 +16,11 @@ export async function run(context: Context, [name = '']: readonly string[]): Pro
   }
   const { stream } = context.out;
   for await (const chunk of createReadStream(path)) {
-    if (!stream.writable) break;
-    // A reader that goes away (`res log NODE | head`) never drains.
-    if (!stream.write(chunk)) await Promise.race([once(stream, 'drain'), once(stream, 'close')]);
+    const taken = await new Promise<boolean>((resolve) => {
+      stream.write(chunk, (error) => resolve(!error));
+    });
+    // The reader has gone: `res log NODE | head`.
+    if (!taken) break;
   }
   return 0;
 }
