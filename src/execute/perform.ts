@@ -39,7 +39,7 @@ export async function perform(
     onWait: (holder) => listener({ type: 'waiting', for: holder }),
     signal,
   });
-  const network = new LazyFetcher(workspace);
+  const network = new LazyFetcher(workspace, listener);
   try {
     refreshWorkspace(workspace);
     await removeTemporaries(workspace);
@@ -193,16 +193,19 @@ function throwTogether(failures: readonly ResolveFailure[]): void {
 /** The network, opened when it is first needed. */
 class LazyFetcher {
   readonly #workspace: Workspace;
+  readonly #listener: EventListener;
   #fetcher: Fetcher | undefined;
 
-  constructor(workspace: Workspace) {
+  constructor(workspace: Workspace, listener: EventListener) {
     this.#workspace = workspace;
+    this.#listener = listener;
   }
 
   get fetcher(): Fetcher {
     this.#fetcher ??= createFetcher({
       env: this.#workspace.env,
       mirrors: this.#workspace.graph.manifest.mirrors,
+      onNotice: (message) => this.#listener({ type: 'warning', message, hint: null }),
     });
     return this.#fetcher;
   }
@@ -218,7 +221,8 @@ export async function preview(
   requested: readonly string[],
   options: BuildOptions,
 ): Promise<PlannedBuild> {
-  const network = new LazyFetcher(workspace);
+  const listener = options.listener ?? silent;
+  const network = new LazyFetcher(workspace, listener);
   try {
     const failures = await resolveMissing(
       workspace,
@@ -228,7 +232,7 @@ export async function preview(
         offline: options.offline ?? false,
         frozen: options.frozen ?? false,
         signal: options.signal ?? new AbortController().signal,
-        listener: options.listener ?? silent,
+        listener,
       },
     );
     const final = failures.filter(({ error }) => !isOutOfReach(error));

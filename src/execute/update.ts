@@ -32,7 +32,11 @@ export async function update(
   const remotes = distinct(remoteNodes(workspace, closure(workspace.graph, names)));
   const [first] = remotes;
   if (options.offline && first) throw offlineError(first.node.name, first.identity);
-  const fetcher = createFetcher({ env: workspace.env, mirrors: workspace.graph.manifest.mirrors });
+  const fetcher = createFetcher({
+    env: workspace.env,
+    mirrors: workspace.graph.manifest.mirrors,
+    onNotice: (message) => listener({ type: 'warning', message, hint: null }),
+  });
   await prepareWorkspace(workspace.paths);
   const lock = await acquireLock(join(workspace.paths.root, 'lock'), {
     describe: `res update ${names.join(' ')}`,

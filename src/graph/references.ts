@@ -2,6 +2,7 @@
 
 import { oneOf, suggest } from '../manifest/nearest.js';
 import type { Diagnostic } from '../model/diagnostic.js';
+import { ResError } from '../model/error.js';
 import type { KindReferences, NodeDeclaration, Reference } from '../model/node.js';
 import { GROUP } from './groups.js';
 
@@ -53,7 +54,26 @@ export function findReferences(request: ReferencesRequest): ReadonlyMap<string, 
     return true;
   };
 
+  for (const node of nodes) {
+    const problem = recipeProblem(node, kinds);
+    if (problem)
+      complain(withHint({ message: problem.message, location: node.locate([node.kind]) }, problem.hint));
+  }
   return new Map(nodes.map((node) => [node.name, referencesOf(node, kinds).filter((r) => accept(node, r))]));
+}
+
+/** What the kind has against its recipe as a whole. */
+function recipeProblem(
+  node: NodeDeclaration,
+  kinds: ReadonlyMap<string, KindReferences>,
+): ResError | undefined {
+  try {
+    kinds.get(node.kind)?.check?.(node.recipe);
+    return undefined;
+  } catch (error) {
+    if (error instanceof ResError && error.code === 'manifest-invalid') return error;
+    throw error;
+  }
 }
 
 function referencesOf(

@@ -28,6 +28,7 @@ type Size = { readonly is: number } | { readonly add: number };
 export const convert: Kind = {
   name: 'convert',
   references: (recipe) => single(recipe, 'convert'),
+  check: (recipe) => void parse(recipe),
   keyed(recipe) {
     const { to, from, compress, options, size, sparse } = parse(recipe);
     return {

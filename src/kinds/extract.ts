@@ -11,6 +11,7 @@ type Extract =
 export const extract: Kind = {
   name: 'extract',
   references: (recipe) => single(recipe, 'extract'),
+  check: (recipe) => void parse(recipe),
   keyed(recipe) {
     const parsed = parse(recipe);
     return parsed.take === 'member' ? { member: parsed.member } : { strip: parsed.strip };

@@ -53,6 +53,8 @@ export interface Node extends NodeDeclaration {
  * (graph/ lies below them and knows none by name).
  */
 export interface KindReferences {
+  /** Throws ResError `manifest-invalid` for fields that are each well formed and do not go together. */
+  check?(recipe: JsonObject): void;
   /** References of the recipe, and the path in it where each is written, for diagnostics. */
   references(recipe: JsonObject): readonly (Reference & { readonly path: readonly (string | number)[] })[];
 }

@@ -10,6 +10,7 @@ import { canonicalJson, type JsonObject } from '../model/json.js';
 import type { LockEntry } from '../model/lock.js';
 import type { Node } from '../model/node.js';
 import { expandPath } from '../sources/path.js';
+import { redactRecipe } from '../sources/redact.js';
 import type { Pin, Source } from '../sources/source.js';
 import { makerOf } from './registry.js';
 import type { Workspace } from './workspace.js';
@@ -45,7 +46,8 @@ async function assessArtifact(workspace: Workspace, node: Node, source: Source):
       ? await workspaceContent(workspace, node, source)
       : remoteContent(workspace, node, source);
   const inputs = content ? [{ role: 'content', digests: content.map((item) => item.digest) }] : [];
-  const action: Action = { kind: node.kind, recipe: node.recipe, tools: {}, inputs };
+  // Actions are remembered and shown: no secret of a URL may be in one.
+  const action: Action = { kind: node.kind, recipe: redactRecipe(node.recipe), tools: {}, inputs };
   return { action, key: actionKey(action), content };
 }
 

@@ -4,6 +4,7 @@ import type { JsonObject } from '../model/json.js';
 import type { LockEntry } from '../model/lock.js';
 import type { Node, NodeSection } from '../model/node.js';
 import type { NodePlan, NodeState } from '../model/plan.js';
+import { redactRecipe } from '../sources/redact.js';
 import { formatBytes, formatDuration } from './format.js';
 import { type Page, stateColours } from './paint.js';
 import { type ReasonJson, reasonJson, reasonText } from './reasons.js';
@@ -76,7 +77,7 @@ export function showJson(shown: ShownNode): ShowJson {
     description: node.description ?? null,
     state: plan.state,
     reasons: plan.reasons.map(reasonJson),
-    recipe: node.recipe,
+    recipe: redactRecipe(node.recipe),
     verify: node.verify === undefined ? null : { ...node.verify },
     inputs: node.references.map(({ role, node: name }) => ({ role, node: name })),
     tools: plan.action?.tools ?? {},

@@ -45,6 +45,7 @@ export const githubSource: Source = {
   asks: true,
   many: (recipe) => picomatch.scan(wantedOf(recipe).asset).isGlob,
   references: () => [],
+  check: (recipe) => void wantedOf(recipe),
   identity(recipe) {
     const { repo, release, asset, apiUrl } = wantedOf(recipe);
     const server = apiUrl === undefined ? 'github' : `github(${redactUrl(apiUrl)})`;

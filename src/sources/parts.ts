@@ -23,6 +23,7 @@ export const partsSource: Source = {
   place: 'remote',
   many: () => true,
   references: () => [],
+  check: (recipe) => void partsOf(recipe),
   /** Of the first URL, for the reader, and of all of them, for the difference. */
   identity(recipe) {
     const urls = partsOf(recipe).map(({ url }) => redactUrl(url));

@@ -1,4 +1,5 @@
 // URLs as they may be shown, locked or logged: a password in a URL, or a signature that opens a store, is a secret.
+import { isJsonArray, isJsonObject, type Json, type JsonObject } from '../model/json.js';
 
 /** Query parameters that make the whole query a credential: signed links of object stores, and tokens. */
 const SIGNED =
@@ -18,4 +19,15 @@ export function redactUrl(url: string): string {
 /** A text of someone else's (an error's message) with every URL in it redacted. */
 export function redactText(text: string): string {
   return text.replace(/https?:\/\/[^\s'"<>]+/gi, redactUrl);
+}
+
+/** A recipe with every URL in it redacted: as it may be shown and remembered. */
+export function redactRecipe(recipe: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(recipe).map(([field, value]) => [field, redactValue(value)]));
+}
+
+function redactValue(value: Json): Json {
+  if (typeof value === 'string') return redactUrl(value);
+  if (isJsonArray(value)) return value.map(redactValue);
+  return isJsonObject(value) ? redactRecipe(value) : value;
 }

@@ -14,6 +14,7 @@ export const urlSource: Source = {
   name: 'url',
   place: 'remote',
   references: () => [],
+  check: (recipe) => void urlsOf(recipe),
   identity: (recipe) => `url:${redactUrl(urlsOf(recipe)[0])}`,
   async resolve(recipe) {
     const [url] = urlsOf(recipe);

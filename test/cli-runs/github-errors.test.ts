@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { ReleaseServer } from '../rig/release-server.js';
+import { type ReleaseServer, startReleaseServer } from '../rig/release-server.js';
 import { makeWorkspace } from '../rig/workspace.js';
 import {
   API_RELEASES,
@@ -200,7 +200,7 @@ describe('a private repository', () => {
 
 describe('a network that is not there', () => {
   it.concurrent('a port where nobody listens: which one, and that it was tried again', async () => {
-    const gone = await openServer();
+    const gone = await startReleaseServer();
     const { apiUrl } = gone;
     await gone.close();
     const work = makeWorkspace(MANIFEST);
