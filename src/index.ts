@@ -4,7 +4,7 @@
 //   const workspace = openWorkspace({ graph, env: process.env });
 //   const result = await build(workspace, selectNodes(graph, []), { listener: console.log });
 
-export type { BuildOptions, CleanReport, SpaceEstimate, UpdateReport, VerifyReport } from './execute/api.js';
+export type { BuildOptions } from './execute/api.js';
 export { build, planBuild } from './execute/build.js';
 export { clean } from './execute/clean.js';
 export { update } from './execute/update.js';
@@ -26,6 +26,7 @@ export type { Lock, LockEntry, LockedFile } from './model/lock.js';
 export type { Manifest, ParamDeclaration } from './model/manifest.js';
 export type { Node, NodeDeclaration, Variant } from './model/node.js';
 export type { NodePlan, NodeState, Plan, Reason, ReasonCode, Step } from './model/plan.js';
+export type { CleanReport, PlannedBuild, SpaceEstimate, UpdateReport, VerifyReport } from './model/report.js';
 export { type Explanation, explain } from './plan/explain.js';
 export { type PlanOptions, planNodes } from './plan/plan.js';
 export { lastRun } from './plan/record.js';

@@ -1,9 +1,11 @@
 // The front of a build: when everything is in its place, that is all there is to it, and no lock is taken, no
 // connection opened, no program run. The machinery for real work is loaded only when there is some.
+
 import type { BuildResult } from '../model/event.js';
+import type { PlannedBuild } from '../model/report.js';
 import { planNodes } from '../plan/plan.js';
 import type { Workspace } from '../plan/workspace.js';
-import type { BuildOptions, PlannedBuild } from './api.js';
+import type { BuildOptions } from './api.js';
 import { emptyResult } from './result.js';
 
 /**

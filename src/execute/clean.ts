@@ -1,13 +1,14 @@
 // `res clean`: what res made is removed, and nothing else.
+
 import { rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { closure } from '../graph/select.js';
+import type { CleanReport } from '../model/report.js';
 import { occupantOf } from '../plan/places.js';
 import type { Workspace } from '../plan/workspace.js';
 import { errorCode } from '../store/files.js';
 import { acquireLock } from '../store/lock.js';
 import { prepareWorkspace } from '../store/paths.js';
-import type { CleanReport } from './api.js';
 import { ownsStore, removeTemporaries } from './outputs.js';
 
 export interface CleanOptions {

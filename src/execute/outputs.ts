@@ -1,7 +1,8 @@
 // Content into its place: how a file gets its final name, and what becomes of the one that was there.
 
 import { randomUUID } from 'node:crypto';
-import { chmod, mkdir, rm, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, chmod, mkdir, rm, stat } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import type { Item } from '../model/content.js';
 import { ResError } from '../model/error.js';
@@ -17,6 +18,7 @@ import {
   ioError,
   moveOrCopy,
 } from '../store/files.js';
+import { makeAll } from '../store/paths.js';
 
 export interface Placing {
   readonly node: Node;
@@ -118,17 +120,34 @@ export function ownsStore({ paths }: Workspace): boolean {
 
 async function makeFolder(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true });
+    await makeAll(folder);
   } catch (error) {
     const code = errorCode(error);
-    if (code === 'EEXIST' || code === 'ENOTDIR') {
-      throw new ResError('output-blocked', `cannot make the folder ${folder}: a file is in the way`, {
-        hint: 'Move that file away, or choose another `output` or `output-dir`.',
-        cause: error,
-      });
-    }
+    if (code === 'EEXIST' || code === 'ENOTDIR') throw blockedError(folder, folder);
     throw ioError(error, 'cannot make the folder', folder);
   }
+}
+
+/** Rejects with ResError `output-blocked` or `io` when an output could not be put at `path`. Makes nothing. */
+export async function checkFolder(path: string): Promise<void> {
+  const folder = dirname(path);
+  for (let at = folder; ; at = dirname(at)) {
+    try {
+      if (!(await stat(at)).isDirectory()) throw blockedError(folder, at);
+      return await access(at, constants.W_OK);
+    } catch (error) {
+      const code = errorCode(error);
+      if (code === 'ENOENT' || code === 'ENOTDIR') continue;
+      throw error instanceof ResError ? error : ioError(error, 'cannot write to the folder', at);
+    }
+  }
+}
+
+function blockedError(folder: string, file: string): ResError {
+  const what = file === folder ? 'a file is in the way' : `${file} is a file`;
+  return new ResError('output-blocked', `cannot make the folder ${folder}: ${what}`, {
+    hint: 'Move that file away, or choose another `output` or `output-dir`.',
+  });
 }
 
 /** Permission bits of an output: writable by its user as the umask allows, executable where it is a program. */

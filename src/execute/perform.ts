@@ -1,21 +1,23 @@
 // A build with work to do: lock, resolve, plan, check that nothing of the user's would be lost and that there is room,
 // then execute.
+
 import { mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { closure } from '../graph/select.js';
 import { ResError } from '../model/error.js';
 import type { BuildResult, EventListener } from '../model/event.js';
+import type { PlannedBuild } from '../model/report.js';
 import { planFusion } from '../plan/fusion.js';
 import { type DetailedPlan, planNodes } from '../plan/plan.js';
 import { refreshWorkspace, type Workspace } from '../plan/workspace.js';
 import { createFetcher, type Fetcher } from '../sources/fetch.js';
 import { acquireLock } from '../store/lock.js';
 import { prepareWorkspace } from '../store/paths.js';
-import type { BuildOptions, PlannedBuild } from './api.js';
+import type { BuildOptions } from './api.js';
 import { errorReport } from './errors.js';
 import { Execution } from './execution.js';
-import { occupiedError, removeTemporaries } from './outputs.js';
+import { checkFolder, occupiedError, removeTemporaries } from './outputs.js';
 import { Pools, poolLimits } from './pools.js';
 import { criticalPaths } from './priority.js';
 import { isLocal, offlineError, type ResolveFailure, resolveMissing, saveLock } from './resolve.js';
@@ -121,6 +123,8 @@ async function checkBefore(workspace: Workspace, plan: DetailedPlan, options: Bu
     .flatMap((name) => plan.placements.get(name) ?? [])
     .filter(({ occupant }) => occupant.is === 'changed' || occupant.is === 'foreign');
   if (occupied.length > 0 && !options.overwrite) throw occupiedError(workspace, occupied);
+  for (const { node } of plan.steps)
+    for (const { path } of plan.placements.get(node) ?? []) await checkFolder(path);
   if (options.offline) {
     const absent = plan.steps.find(({ node, work }) => work === 'download' && !isLocal(workspace, node));
     if (absent) throw offlineError(absent.node, `${absent.downloadBytes ?? 'some'} bytes`);

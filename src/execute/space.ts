@@ -1,11 +1,12 @@
 // Room on disk: what a plan will write, by file system, against what is free.
+
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ResError } from '../model/error.js';
 import type { Plan, Step } from '../model/plan.js';
+import type { SpaceEstimate } from '../model/report.js';
 import type { Workspace } from '../plan/workspace.js';
 import { freeBytes } from '../store/files.js';
-import type { SpaceEstimate } from './api.js';
 import { partialPath } from './download.js';
 import { remoteNodes } from './resolve.js';
 

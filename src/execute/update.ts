@@ -1,14 +1,15 @@
 // `res update`: sources are asked anew and the lock says what they are now.
+
 import { join } from 'node:path';
 import { closure } from '../graph/select.js';
 import type { EventListener } from '../model/event.js';
 import type { LockEntry } from '../model/lock.js';
+import type { UpdateReport } from '../model/report.js';
 import { shortDigest } from '../plan/reasons.js';
 import type { Workspace } from '../plan/workspace.js';
 import { createFetcher, type Fetcher } from '../sources/fetch.js';
 import { acquireLock } from '../store/lock.js';
 import { prepareWorkspace } from '../store/paths.js';
-import type { UpdateReport } from './api.js';
 import { download } from './download.js';
 import { offlineError, type RemoteNode, remoteNodes, saveLock, sourceContext } from './resolve.js';
 

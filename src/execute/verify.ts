@@ -1,7 +1,9 @@
 // `res verify`: outputs and store read again, every byte, against what the records say.
+
 import { stat } from 'node:fs/promises';
 import { closure } from '../graph/select.js';
 import { type Digest, digestAlgorithm } from '../model/digest.js';
+import type { VerifyReport } from '../model/report.js';
 import { outputPaths } from '../plan/places.js';
 import { planNodes } from '../plan/plan.js';
 import { findProgram } from '../plan/tools.js';
@@ -9,7 +11,6 @@ import type { Workspace } from '../plan/workspace.js';
 import { digestDirectory } from '../store/directory.js';
 import { dataExtents } from '../store/extents.js';
 import { digestFile } from '../store/hashing.js';
-import type { VerifyReport } from './api.js';
 
 export interface VerifyOptions {
   readonly signal?: AbortSignal;

@@ -1,11 +1,12 @@
 // Where bytes are: what stands at an output path, and from where known content can be had.
-import { lstatSync } from 'node:fs';
+import { lstatSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { makingOf } from '../kinds/kind.js';
 import type { Content, Item } from '../model/content.js';
 import { type Digest, digestAlgorithm } from '../model/digest.js';
 import type { Node } from '../model/node.js';
 import { expandPath } from '../sources/path.js';
+import { errorCode, ioError } from '../store/files.js';
 import { makerOf } from './registry.js';
 import type { Workspace } from './workspace.js';
 
@@ -56,7 +57,7 @@ export async function occupantOf(
   expected: Item | null,
 ): Promise<Occupant> {
   const { cache, state } = workspace;
-  const stat = lstatSync(path, { throwIfNoEntry: false });
+  const stat = lookAt(path);
   if (!stat) return { is: 'absent' };
   const record = state.outputs.get(path);
   const type = stat.isDirectory() ? 'directory' : stat.isFile() ? 'file' : undefined;
@@ -75,6 +76,16 @@ export async function occupantOf(
     return { is: 'foreign' };
   const digest = await digestAt(cache, path, type, expected.digest);
   return digest === expected.digest ? { is: 'ours', digest } : { is: 'foreign' };
+}
+
+/** Undefined when nothing is there, also where a file stands in the place of a folder above it. */
+function lookAt(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    if (errorCode(error) === 'ENOTDIR') return undefined;
+    throw ioError(error, 'cannot look at', path);
+  }
 }
 
 async function digestAt(

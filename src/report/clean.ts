@@ -1,25 +1,19 @@
 // What `res clean` says: what went, what was kept.
+import type { CleanReport } from '../model/report.js';
 import { count, formatBytes } from './format.js';
 import type { Page } from './paint.js';
 
-/** Paths are absolute, sizes bytes. */
-export interface Cleaned {
-  readonly removed: readonly { readonly path: string; readonly size: number }[];
-  readonly kept: readonly string[];
-  readonly freedBytes: number;
-}
-
 export interface CleanJson {
-  readonly removed: Cleaned['removed'];
-  readonly kept: Cleaned['kept'];
+  readonly removed: CleanReport['removed'];
+  readonly kept: CleanReport['kept'];
   readonly freed_bytes: number;
 }
 
-export function cleanJson({ removed, kept, freedBytes }: Cleaned): CleanJson {
+export function cleanJson({ removed, kept, freedBytes }: CleanReport): CleanJson {
   return { removed, kept, freed_bytes: freedBytes };
 }
 
-export function cleanText({ removed, kept, freedBytes }: Cleaned, page: Page): string[] {
+export function cleanText({ removed, kept, freedBytes }: CleanReport, page: Page): string[] {
   return [
     ...removed.map(({ path, size }) => `removed ${page.path(path)} (${formatBytes(size)})`),
     ...kept.map(

@@ -1,23 +1,12 @@
 // What `res plan` says: the steps in their order and why, and what they cost.
+
 import type { Work } from '../model/event.js';
 import type { Plan, Step } from '../model/plan.js';
+import type { PlannedBuild } from '../model/report.js';
 import { formatBytes, formatDuration } from './format.js';
 import type { Page } from './paint.js';
 import { type ReasonJson, reasonJson, reasonsText } from './reasons.js';
 import { table } from './table.js';
-
-export interface PlannedBuild {
-  readonly plan: Plan;
-  readonly space: {
-    /** One row a file system that will be written to. */
-    readonly fileSystems: readonly {
-      readonly path: string;
-      readonly neededBytes: number;
-      readonly freeBytes: number;
-    }[];
-  };
-  readonly unresolved: readonly { readonly node: string; readonly message: string }[];
-}
 
 export interface PlanJson {
   readonly steps: readonly {

@@ -1,19 +1,11 @@
 // What `res update` says: what each source resolved to, against what the lock held.
+import type { UpdateReport } from '../model/report.js';
 import { count } from './format.js';
 import type { Page } from './paint.js';
 
-export interface UpdateJson {
-  /** One row a source asked for, in lock order. */
-  readonly sources: readonly {
-    readonly source: string;
-    readonly change: 'unchanged' | 'added' | 'changed' | 'removed';
-    readonly details: readonly string[];
-  }[];
-}
-
 const COLOURS = { changed: 'yellow', added: 'green', removed: 'red', unchanged: 'dim' } as const;
 
-export function updateText({ sources }: UpdateJson, page: Page): string[] {
+export function updateText({ sources }: UpdateReport, page: Page): string[] {
   const news = sources.filter(({ change }) => change !== 'unchanged');
   const unchanged = sources.length - news.length;
   return [

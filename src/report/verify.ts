@@ -1,24 +1,9 @@
 // What `res verify` says: what does not hold what the records say.
+import type { VerifyReport } from '../model/report.js';
 import { count, formatBytes } from './format.js';
 import type { Page } from './paint.js';
 
-export interface VerifyJson {
-  readonly ok: boolean;
-  readonly checked: readonly {
-    /** Absolute. */
-    readonly path: string;
-    readonly place: 'output' | 'store';
-    readonly node: string | null;
-    readonly state: 'ok' | 'mismatch' | 'missing';
-    readonly expected: string;
-    readonly actual: string | null;
-    readonly size: number;
-  }[];
-  /** Read, in all. */
-  readonly bytes: number;
-}
-
-export function verifyText({ checked, bytes }: VerifyJson, page: Page): string[] {
+export function verifyText({ checked, bytes }: VerifyReport, page: Page): string[] {
   const bad = checked.filter(({ state }) => state !== 'ok');
   const total = `${count(checked.length, 'file')} checked, ${formatBytes(bytes)}`;
   return [

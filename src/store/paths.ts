@@ -65,7 +65,7 @@ async function makeFolder(path: string, hint: string): Promise<void> {
 }
 
 /** As `mkdir -p`. Node's own never returns where a file system refuses new folders with ENOENT (/proc, autofs). */
-async function makeAll(path: string): Promise<void> {
+export async function makeAll(path: string): Promise<void> {
   try {
     await mkdir(path);
   } catch (error) {
