@@ -1,5 +1,8 @@
 // What a start reads: the packages that take long to load are in chunks that only those who need them read.
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import * as module from 'node:module';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { expect, it } from 'vitest';
 import { MAIN } from './rig/places.js';
@@ -9,16 +12,7 @@ const APP = join(dirname(MAIN), 'app.js');
 it('the program starts without the network, processes, the live face, archives and YAML', () => {
   const packages = packagesOf(APP);
   expect(packages).toContain('commander');
-  for (const heavy of [
-    'undici',
-    'execa',
-    'listr2',
-    'yauzl',
-    'xz-decompress',
-    'fzstd',
-    'yaml',
-    'ajv',
-  ]) {
+  for (const heavy of ['undici', 'execa', 'listr2', 'yauzl', 'xz-decompress', 'fzstd', 'yaml', 'ajv']) {
     expect(packages).not.toContain(heavy);
   }
 });
@@ -31,6 +25,17 @@ it.each(['build', 'status', 'plan', 'list'])(
     for (const heavy of ['undici', 'execa', 'listr2', 'yauzl']) expect(packages).not.toContain(heavy);
   },
 );
+
+it.skipIf(!('enableCompileCache' in module))('compiled code is kept under XDG_CACHE_HOME', () => {
+  const caches = mkdtempSync(join(tmpdir(), 'res-caches-'));
+  try {
+    const env = { ...process.env, NODE_COMPILE_CACHE: undefined, XDG_CACHE_HOME: caches };
+    execFileSync(process.execPath, [MAIN, '--version'], { env });
+    expect(readdirSync(caches)).toEqual(['res']);
+  } finally {
+    rmSync(caches, { recursive: true });
+  }
+});
 
 /** The chunk that a command's module was compiled to. */
 function chunkOf(command: string): string {

@@ -37,7 +37,7 @@ const make = {
     new Option('-j, --jobs <N>', 'actions at a time (default: the number of processors)').argParser(positive),
   keepGoing: () => new Option('-k, --keep-going', 'after a failure, go on with what does not depend on it'),
   dryRun: () => new Option('-n, --dry-run', 'say what would be done, and do nothing'),
-  force: () => new Option('-B, --force', 'run everything again, whatever is known'),
+  force: () => new Option('-B, --force', 'make all targets again, whatever is known; downloads are kept'),
   cleanForce: () => new Option('-B, --force', 'remove outputs that were changed by hand too'),
   offline: () => new Option('--offline', 'open no connection'),
   frozen: () => new Option('--frozen', 'a missing or stale lock entry is an error'),

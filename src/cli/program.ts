@@ -54,7 +54,10 @@ export function createProgram(
   program.addHelpText('after', ENVIRONMENT);
   program.addHelpText('after', '\nRun `res COMMAND --help` for the flags of a command.');
   for (const spec of commands) {
-    const command = program.command(spec.name).description(spec.summary);
+    const command = program
+      .command(spec.name)
+      .description(spec.summary)
+      .usage([...(spec.args === '' ? [] : [spec.args.replace(/[<>]/g, '')]), '[flags]'].join(' '));
     if (spec.args !== '') command.addArgument(new Argument(spec.args));
     if (wanted === undefined || wanted === spec.name) {
       for (const name of spec.flags) command.addOption(option(name));

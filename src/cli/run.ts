@@ -1,6 +1,7 @@
 // The command line from its words to its exit status.
+import { statSync } from 'node:fs';
 import { CommanderError } from 'commander';
-import { oneOf } from '../manifest/nearest.js';
+import { oneOf, suggest } from '../manifest/nearest.js';
 import { ResError } from '../model/error.js';
 import { type CommandSpec, commands } from './commands.js';
 import type { Context } from './context.js';
@@ -29,6 +30,9 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
     return 0;
   }
   const scanned = scan(argv, host.cwd);
+  const misled = folderProblem(scanned.dir, host.cwd) ?? topicProblem(argv);
+  if (misled)
+    return reportError(misled, createOutput(host.stderr, { color: 'auto', env: host.env, cwd: host.cwd }));
   const spec = commands.find(({ name }) => name === scanned.command);
   // Only as the first word is it surely the command, and not the value of a param's flag.
   const sure = spec !== undefined && argv[0] === spec.name ? spec : undefined;
@@ -72,6 +76,24 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
       (await import('./load.js')).loadContextGraph({ ...scanned, cwd: host.cwd, env: host.env, set: {} });
     return reportError(await toUsageError(error, spec, load), to);
   }
+}
+
+/** What is wrong with the folder that -C leads to. */
+function folderProblem(dir: string, cwd: string): ResError | undefined {
+  if (dir === cwd || statSync(dir, { throwIfNoEntry: false })?.isDirectory()) return undefined;
+  return new ResError('usage', `-C: there is no folder ${dir}`, {
+    hint: 'Check the path, or make the folder.',
+  });
+}
+
+/** `res help NAME` of something that is no command, to which commander has nothing to say. */
+function topicProblem([first, topic]: readonly string[]): ResError | undefined {
+  const known = [...commands.map(({ name }) => name), 'help'];
+  if (first !== 'help' || topic === undefined || topic.startsWith('-') || known.includes(topic))
+    return undefined;
+  return new ResError('usage', `unknown command '${topic}'`, {
+    hint: suggest(topic, known) ?? '`res --help` lists what there is',
+  });
 }
 
 /**

@@ -1,6 +1,7 @@
 // One action: the chain of nodes that runs in one pass, from its inputs' bytes to a checked file under a temporary name.
 
 import { randomUUID } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { KindContext, KindInput, Making } from '../kinds/kind.js';
@@ -14,6 +15,7 @@ import { findProgram } from '../plan/tools.js';
 import type { Workspace } from '../plan/workspace.js';
 import { dataExtents } from '../store/extents.js';
 import { type ContentDigests, digestFile } from '../store/hashing.js';
+import { writingBack } from '../store/writeback.js';
 import { counted, readFiles, spoolPath, tap, writeStream } from './pipeline.js';
 import { NodeLog, type ProcessContext, pipeProgram, runProgram } from './process.js';
 
@@ -64,11 +66,13 @@ export class ChainFailure extends Error {
  */
 export async function runAction(chain: ChainNode, options: ActionOptions): Promise<readonly MadeNode[]> {
   const run = new ActionRun(options, chain);
-  try {
-    return await run.run();
-  } finally {
-    await run.close();
-  }
+  const made = await run.run().catch(async (error: unknown) => {
+    // The first error says more than what it leads to.
+    await run.close().catch(() => undefined);
+    throw error;
+  });
+  await run.close();
+  return made;
 }
 
 class ActionRun {
@@ -104,8 +108,9 @@ class ActionRun {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#logs.map((log) => log.close()));
+    const closed = await Promise.allSettled(this.#logs.map((log) => log.close()));
     await rm(this.#scratch, { recursive: true, force: true });
+    for (const log of closed) if (log.status === 'rejected') throw log.reason;
   }
 
   async #make(making: Making, log: NodeLog): Promise<MadeNode> {
@@ -115,12 +120,16 @@ class ActionRun {
     const context = new Context(this.#options, this.#scratch, log, this.#inputs(this.#chain), temp);
     switch (making.by) {
       case 'streaming': {
-        const digests = await writeStream(making.open(node.recipe, context), temp, wanted);
+        const digests = await writingBack(temp, () =>
+          writeStream(making.open(node.recipe, context), temp, wanted),
+        );
         return this.#madeFile(node, digests, context);
       }
       case 'writing': {
-        await making.write(node.recipe, context);
-        const digests = await this.#digestWritten(temp, wanted);
+        const digests = await writingBack(temp, async () => {
+          await making.write(node.recipe, context);
+          return this.#digestWritten(temp, wanted);
+        });
         return this.#madeFile(node, digests, context);
       }
       case 'filling': {
@@ -167,9 +176,10 @@ class ActionRun {
   }
 
   #log(node: Node): NodeLog {
-    const log = new NodeLog(join(this.#options.workspace.paths.logs, `${node.name}.log`), (line) =>
-      this.#options.onOutput(node.name, line),
-    );
+    const path = join(this.#options.workspace.paths.logs, `${node.name}.log`);
+    // That of an earlier run tells nothing of this one, which may have nothing to say.
+    rmSync(path, { force: true });
+    const log = new NodeLog(path, (line) => this.#options.onOutput(node.name, line));
     this.#logs.push(log);
     return log;
   }

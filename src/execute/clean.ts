@@ -68,9 +68,21 @@ async function emptyStore(workspace: Workspace): Promise<{ path: string; size: n
   return removed;
 }
 
+/** Not empty, a link to elsewhere, a mount point, or in a folder of somebody else's: then it stays. */
+const KEPT: ReadonlySet<string | undefined> = new Set([
+  'ENOTEMPTY',
+  'EEXIST',
+  'ENOENT',
+  'ENOTDIR',
+  'EBUSY',
+  'EACCES',
+  'EPERM',
+  'EROFS',
+  'EINVAL',
+]);
+
 async function removeIfEmpty(folder: string): Promise<void> {
   await rmdir(folder).catch((error: unknown) => {
-    const code = errorCode(error);
-    if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && code !== 'ENOENT') throw error;
+    if (!KEPT.has(errorCode(error))) throw error;
   });
 }

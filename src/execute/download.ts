@@ -61,7 +61,8 @@ export async function download(context: DownloadContext, remote: RemoteNode): Pr
       total,
     );
   };
-  const files = [...entry.files];
+  // As locked, without the pins of files that are yet to be seen.
+  const files = [...(workspace.lock.get(identity) ?? entry).files];
   const enter = (file: LockedFile, index: number, item: Item) => {
     files[index] = { ...file, sha256: digestHex(item.digest), size: item.size };
     workspace.lock.set(identity, { ...entry, files: [...files] });

@@ -12,7 +12,7 @@ import type { EventListener, Work } from '../model/event.js';
 import type { Node } from '../model/node.js';
 import { type Assessment, assess } from '../plan/assess.js';
 import type { Fusion } from '../plan/fusion.js';
-import { type Holding, Holdings, occupantOf, outputPaths } from '../plan/places.js';
+import { type Holding, Holdings, holds, occupantOf, outputPaths } from '../plan/places.js';
 import { makerOf } from '../plan/registry.js';
 import type { Workspace } from '../plan/workspace.js';
 import type { Fetcher } from '../sources/fetch.js';
@@ -20,8 +20,8 @@ import { errorCode, ioError } from '../store/files.js';
 import { ChainFailure, type ChainNode, type MadeNode, runAction, type Supply } from './action.js';
 import { download } from './download.js';
 import { errorReport } from './errors.js';
-import { placeOutput, restoreOutput, temporaryFor } from './outputs.js';
-import type { Pools } from './pools.js';
+import { correctMode, placeOutput, restoreOutput, temporaryFor } from './outputs.js';
+import type { PoolName, Pools } from './pools.js';
 import { Throttle } from './progress.js';
 import { isLocal, offlineError, type RemoteNode, remoteNodes, saveLock } from './resolve.js';
 import { Turns } from './turns.js';
@@ -54,6 +54,9 @@ export class Unavailable extends Error {
   }
 }
 
+/** Paths of the lists of sums, by the node that is held against one. */
+type Sums = ReadonlyMap<string, string | undefined>;
+
 /** What the pools refuse with once the build winds down. */
 class WindingDown extends Error {}
 
@@ -71,6 +74,7 @@ export class Execution {
   readonly #knowing = new Map<string, Promise<Content>>();
   readonly #producing = new Map<string, Promise<Content>>();
   readonly #obtaining = new Map<string, Promise<void>>();
+  readonly #obtained = new Set<string>();
   readonly #holdings: Holdings;
   /** Paths that an action reads at the moment: they are copied from, not moved. */
   readonly #reading = new Map<string, number>();
@@ -79,6 +83,8 @@ export class Execution {
   /** By digest: content is not moved away between the moment it was found and that it is held. */
   readonly #moving = new Turns();
   #savingLock: Promise<void> = Promise.resolve();
+  /** Failures that are being written down. */
+  readonly #recording: Promise<void>[] = [];
   /** Intermediates that were written to the store in this build. */
   readonly #dropped = new Map<string, Item>();
 
@@ -100,25 +106,50 @@ export class Execution {
       }),
     );
     await Promise.allSettled(this.#producing.values());
+    await Promise.all(this.#recording);
     for (const outcome of outcomes) {
       if (outcome.status === 'rejected' && !(outcome.reason instanceof Unavailable)) throw outcome.reason;
     }
   }
 
-  /** Removes intermediates that were made on the way and that nobody asked for. */
+  /** Removes intermediates that were made on the way, that nobody asked for and that no failed node will want again. */
   async dropIntermediates(): Promise<void> {
     const kept = new Set<string>();
     for (const [name, content] of this.#contents) {
-      if (!this.#dropped.has(name)) for (const { digest } of content) kept.add(digest);
+      if (!this.#dropped.has(name) || this.#isAwaited(name)) for (const { digest } of content) kept.add(digest);
     }
     for (const { digest, type } of this.#dropped.values()) {
       if (!kept.has(digest)) await this.#workspace.store.remove(digest, type);
     }
   }
 
+  /** Whether a user of the node did not come to its end. */
+  #isAwaited(name: string): boolean {
+    return this.#o.closure.some(
+      (user) =>
+        (this.failed.has(user) || this.skipped.has(user)) &&
+        this.#node(user).references.some(({ node }) => node === name),
+    );
+  }
+
+  /**
+   * What was to be done and was not come to, as what needs it failed before: it counts as skipped.
+   * @param planned nodes with work to do, inputs first
+   */
+  skipUnreached(planned: readonly string[]): void {
+    for (const name of planned.toReversed()) {
+      const reached = [this.failed, this.skipped, this.ran, this.restored, this.#obtained];
+      if (reached.some((nodes) => nodes.has(name)) || !this.#isAwaited(name)) continue;
+      this.#skip(name, new WindingDown());
+    }
+  }
+
   /** The bytes of a node: in the place of its output, or at hand for an intermediate. */
   obtain(name: string): Promise<void> {
-    return memo(this.#obtaining, name, () => this.#obtain(this.#node(name)));
+    return memo(this.#obtaining, name, async () => {
+      await this.#obtain(this.#node(name));
+      this.#obtained.add(name);
+    });
   }
 
   async #obtain(node: Node): Promise<void> {
@@ -213,14 +244,14 @@ export class Execution {
 
   async #fetch(node: Node, remote: RemoteNode, sums: string | undefined): Promise<Content> {
     const started = Date.now();
-    this.#start(node.name, 'download', remote.identity, []);
+    this.#start(node.name, 'download', this.#downloadName(remote), []);
     const progress = new Throttle(node.name, this.#o.listener);
     const { content, bytes } = await download(
       {
         workspace: this.#workspace,
         fetcher: this.#o.fetcher(),
         signal: this.#o.signal,
-        pooled: (work) => this.#o.pools.run('network', this.#o.priority(node.name), work),
+        pooled: (work) => this.#pooled('network', node, work),
         onProgress: (done, total) => progress.bytes(done, total),
         onNotice: (message) => this.#o.listener({ type: 'notice', node: node.name, message }),
         check: (item) => verifyContent(node, item.digest, [node.output, item.name].filter(isText), sums),
@@ -243,17 +274,42 @@ export class Execution {
     return content;
   }
 
+  /** Runs work in its turn. When it fails the pool is closed before its place is given to the next one. */
+  #pooled<T>(pool: PoolName, node: Node, work: () => Promise<T>): Promise<T> {
+    const { pools, priority, keepGoing } = this.#o;
+    return pools.run(pool, priority(node.name), async () => {
+      try {
+        return await work();
+      } catch (error) {
+        if (!keepGoing) pools.close(new WindingDown());
+        throw error;
+      }
+    });
+  }
+
+  /** What is fetched, in short: the file's name, or how many there are. */
+  #downloadName({ identity }: RemoteNode): string {
+    const [first, ...more] = this.#workspace.lock.get(identity)?.files ?? [];
+    if (!first) return identity;
+    return more.length === 0 ? first.name : `${more.length + 1} files`;
+  }
+
   #saveLock(): Promise<void> {
     this.#savingLock = this.#savingLock.then(() => saveLock(this.#workspace));
     return this.#savingLock;
   }
 
   async #produceTarget(node: Node, pool: 'cpu' | 'disk'): Promise<Content> {
-    const sums = await this.#upstream(node, () => this.#sumsPath(node));
     const chain = await this.#upstream(node, () => this.#chain(node));
-    return this.#guard(node, () =>
-      this.#o.pools.run(pool, this.#o.priority(node.name), () => this.#runChain(node, chain, sums)),
-    );
+    // Before a place in the pool is taken: to make them may need it.
+    const sums = new Map<string, string | undefined>();
+    for (const made of [...streamedNodes(chain), node]) {
+      sums.set(
+        made.name,
+        await this.#upstream(node, () => this.#upstream(made, () => this.#sumsPath(made))),
+      );
+    }
+    return this.#guard(node, () => this.#pooled(pool, node, () => this.#runChain(node, chain, sums)));
   }
 
   /** Makes the inputs' bytes ready and says where each comes from. */
@@ -317,7 +373,7 @@ export class Execution {
     return record ? [record.digest, ...(record.previous === undefined ? [] : [record.previous])] : [];
   }
 
-  async #runChain(node: Node, chain: ChainNode, sums: string | undefined): Promise<Content> {
+  async #runChain(node: Node, chain: ChainNode, sums: Sums): Promise<Content> {
     const started = Date.now();
     const through = streamedNodes(chain).map(({ name }) => name);
     this.#start(node.name, 'execute', describeWork(node), through);
@@ -340,8 +396,10 @@ export class Execution {
       if (output !== undefined) {
         await this.#place(temp, node, item, output);
       } else {
+        // What was there before is somebody else's, or the one copy of another variant.
+        const mine = !this.#workspace.store.has(item.digest, item.type);
         await this.#workspace.store.put(temp, item.digest, item.type);
-        if (!this.#o.requested.has(node.name)) this.#dropped.set(node.name, item);
+        if (mine && !this.#o.requested.has(node.name)) this.#dropped.set(node.name, item);
       }
       this.#holdings.refresh();
       this.#finish(node, 'execute', started, [item]);
@@ -376,11 +434,10 @@ export class Execution {
   }
 
   /** Checks what a chain made and writes it down, in the order of the bytes. */
-  async #accept(made: readonly MadeNode[], sums: string | undefined, durationMs: number): Promise<void> {
+  async #accept(made: readonly MadeNode[], sums: Sums, durationMs: number): Promise<void> {
     for (const { node, item, sha256, names } of made) {
       if (node.verify && sha256) {
-        const path = node === made.at(-1)?.node ? sums : await this.#sumsPath(node);
-        await verifyContent(node, sha256, names, path).catch((error: unknown) => {
+        await verifyContent(node, sha256, names, sums.get(node.name)).catch((error: unknown) => {
           throw new ChainFailure(node.name, error, undefined);
         });
       }
@@ -397,9 +454,9 @@ export class Execution {
   /** Puts a node's known content at its output paths. */
   async #restore(node: Node, content: Content, work: Work): Promise<void> {
     const started = Date.now();
-    this.#start(node.name, work, node.output ?? '', []);
+    this.#start(node.name, work, work === 'execute' ? describeWork(node) : (node.output ?? ''), []);
     await this.#putBack(node, content);
-    await this.#record(node, Date.now() - started);
+    await this.#record(node);
     this.#finish(node, work, started, content);
   }
 
@@ -416,11 +473,12 @@ export class Execution {
       await this.#moving.runAll([item.digest, ...this.#formerDigests(path)], async () => {
         const holding = (await this.#holdings.findAll(node, content))?.[i];
         if (!holding) throw new Error(`${node.name} was to be restored but is not at hand`);
-        if (holding.path === path) return;
+        const placing = { node, item, path, overwrite: this.#o.overwrite };
+        if (holding.path === path) return correctMode(this.#workspace, placing);
         await restoreOutput(
           this.#workspace,
           holding,
-          { node, item, path, overwrite: this.#o.overwrite },
+          placing,
           { mayMove: !this.#isRead(holding), signal: this.#o.signal, onBytes },
         );
         this.#holdings.refresh();
@@ -435,16 +493,18 @@ export class Execution {
   async #inPlace(node: Node, content: Content): Promise<boolean> {
     if (node.output === undefined) return false;
     for (const { path, item } of outputPaths(this.#workspace, node, content)) {
-      const occupant = await occupantOf(this.#workspace, path, item);
-      if (occupant.is !== 'ours' || occupant.digest !== item?.digest) return false;
+      if (!holds(node, item, await occupantOf(this.#workspace, path, item))) return false;
     }
     return true;
   }
 
-  async #record(node: Node, durationMs: number): Promise<void> {
+  /** @param took ms; left out where the node did not run, and its last run says how long that takes */
+  async #record(node: Node, took?: number): Promise<void> {
+    const { traces, nodes } = this.#workspace.state;
     const { action, key } = await this.#assess(node);
-    if (key !== null)
-      this.#workspace.state.nodes.set(node.name, { key, action, status: 'done', at: Date.now(), durationMs });
+    if (key === null) return;
+    const durationMs = took ?? (traces.get(key) ?? nodes.get(node.name))?.durationMs ?? 0;
+    nodes.set(node.name, { key, action, status: 'done', at: Date.now(), durationMs });
   }
 
   #start(node: string, work: Work, detail: string, through: readonly string[]): void {
@@ -470,7 +530,9 @@ export class Execution {
     try {
       return await wait();
     } catch (error) {
-      throw this.#skip(node.name, error);
+      throw error instanceof Unavailable || error instanceof WindingDown
+        ? this.#skip(node.name, error)
+        : this.#fail(node, error);
     }
   }
 
@@ -498,7 +560,7 @@ export class Execution {
 
   #fail(node: Node, error: unknown): Unavailable {
     const at = error instanceof ChainFailure ? error.node : node.name;
-    const cause = userError(error instanceof ChainFailure ? error.cause : error, this.#workspace);
+    const cause = userError(error instanceof ChainFailure ? error.cause : error, at, this.#workspace);
     const log = error instanceof ChainFailure ? (error.log ?? null) : null;
     if (!this.failed.has(at)) {
       this.failed.set(at, cause);
@@ -506,7 +568,7 @@ export class Execution {
       if (!interrupted) {
         const report = errorReport(cause, log);
         this.#o.listener({ type: 'failed', node: at, error: report });
-        void this.#recordFailure(this.#node(at), report.message);
+        this.#recording.push(this.#recordFailure(this.#node(at), report.message));
       }
       if (interrupted || !this.#o.keepGoing) this.#o.pools.close(new WindingDown());
     }
@@ -588,9 +650,15 @@ function describeWork(node: Node): string {
 }
 
 /** A system error (disk full, no permission) as the user's; anything else as it is. */
-function userError(error: unknown, workspace: Workspace): unknown {
+function userError(error: unknown, node: string, workspace: Workspace): unknown {
   const system = error instanceof Error && errorCode(error) !== undefined && 'syscall' in error;
   if (!system) return error;
+  if (errorCode(error) === 'EISDIR' && error.syscall === 'read') {
+    return new ResError('bad-format', `${node}: an input is a directory, and a file is needed`, {
+      hint: 'Take one file out of the archive: `extract` with `member`.',
+      cause: error,
+    });
+  }
   const path = 'path' in error && typeof error.path === 'string' ? error.path : workspace.paths.root;
   return ioError(error, 'cannot use', path);
 }

@@ -1,22 +1,28 @@
 // Content into its place: how a file gets its final name, and what becomes of the one that was there.
 
 import { randomUUID } from 'node:crypto';
-import { constants } from 'node:fs';
-import { access, chmod, mkdir, rm, stat } from 'node:fs/promises';
+import { constants, lstatSync } from 'node:fs';
+import { access, chmod, lstat, mkdir, rm, stat } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import type { Item } from '../model/content.js';
 import { ResError } from '../model/error.js';
 import type { Node } from '../model/node.js';
-import { type Holding, occupantOf, type Placement } from '../plan/places.js';
+import {
+  type Holding,
+  type Occupant,
+  occupantOf,
+  type Placement,
+  shouldBeExecutable,
+} from '../plan/places.js';
 import type { Workspace } from '../plan/workspace.js';
 import {
   cloneOrCopy,
   copyTree,
   errorCode,
-  fsyncDir,
-  fsyncFile,
+  fsyncAll,
   ioError,
   moveOrCopy,
+  sameDevice,
 } from '../store/files.js';
 import { makeAll } from '../store/paths.js';
 
@@ -33,35 +39,74 @@ export interface Placing {
  * name changes, with what stood there before, so that after a crash at any point either is known to be res's own.
  * A former output that res made goes into the store. Rejects with ResError `output-modified`, `output-foreign`, …
  */
-export async function placeOutput(workspace: Workspace, temp: string, placing: Placing): Promise<void> {
+export async function placeOutput(workspace: Workspace, file: string, placing: Placing): Promise<void> {
   const { node, item, path } = placing;
   const { state, cache, store } = workspace;
   await makeFolder(dirname(path));
-  const occupant = await occupantOf(workspace, path, item);
-  const former = occupant.is === 'ours' ? occupant.digest : undefined;
-  if ((occupant.is === 'changed' || occupant.is === 'foreign') && !placing.overwrite) {
-    throw occupiedError(workspace, [{ path, item, occupant }]);
-  }
-  const executable = node.executable || item.executable === true;
-  if (item.type === 'file') await setMode(temp, executable);
-  const formerType = state.outputs.get(path)?.type ?? item.type;
+  if (!(await sameDevice(file, path))) return placeFromAfar(workspace, file, placing);
+  // What takes long comes first: little time is left for others between the look at what stands there and the rename.
+  const executable = shouldBeExecutable(node, item);
+  if (item.type === 'file') await setMode(file, executable);
+  await fsyncAll(file);
+  const made = await lstat(file, { bigint: true });
+  const former = await look(workspace, placing);
+  const displaced = former && former.digest !== item.digest ? former : undefined;
   state.outputs.set(path, {
     digest: item.digest,
     node: node.name,
     type: item.type,
     size: item.size,
     executable,
-    ...(former === undefined || former === item.digest ? {} : { previous: former }),
+    ...(displaced ? { previous: displaced.digest } : {}),
   });
-  if (item.type === 'file') await fsyncFile(temp);
   await state.flush();
-  if (former !== undefined && former !== item.digest) await store.put(path, former, formerType);
-  else if (occupant.is !== 'absent') await rm(path, { recursive: true, force: true });
+  const still = await look(workspace, placing);
+  if (displaced && still?.digest === displaced.digest) await store.put(path, displaced.digest, displaced.type);
+  else await clear(path, item.type);
   cache.forget(path);
-  await moveOrCopy(temp, path);
-  await fsyncDir(dirname(path));
-  if (item.type === 'file') await cache.record(path, item.digest);
+  await moveOrCopy(file, path);
+  if (item.type === 'file') await cache.record(path, item.digest, made);
   else await cache.digestOfDirectory(path);
+}
+
+/** What of res's own stands at an output path. Rejects with ResError for anything else that may not be overwritten. */
+async function look(
+  workspace: Workspace,
+  { path, item, overwrite }: Placing,
+): Promise<Extract<Occupant, { is: 'ours' }> | undefined> {
+  const occupant = await occupantOf(workspace, path, item);
+  if (occupant.is === 'ours') return occupant;
+  if (occupant.is !== 'absent' && !overwrite) throw occupiedError(workspace, [{ path, item, occupant }]);
+  return undefined;
+}
+
+/** Makes room for what a rename cannot replace; a file is replaced by a file in one step. */
+async function clear(path: string, type: Item['type']): Promise<void> {
+  const there = lstatSync(path, { throwIfNoEntry: false });
+  if (there && (there.isDirectory() || type === 'directory')) await rm(path, { recursive: true, force: true });
+}
+
+/** From another file system: copied first to where the next build finds and removes it, should this one be killed. */
+async function placeFromAfar(workspace: Workspace, file: string, placing: Placing): Promise<void> {
+  const near = await temporaryFor(workspace, placing.path);
+  try {
+    await copyTree(file, near);
+    await placeOutput(workspace, near, placing);
+  } finally {
+    await rm(near, { recursive: true, force: true });
+  }
+  await rm(file, { recursive: true, force: true });
+}
+
+/** Makes a file that is in its place a program, or no longer one. Its content is known to be that of the item. */
+export async function correctMode(workspace: Workspace, { node, item, path }: Placing): Promise<void> {
+  const { state, cache } = workspace;
+  const executable = shouldBeExecutable(node, item);
+  const before = await lstat(path, { bigint: true });
+  await setMode(path, executable);
+  const { digest, type, size } = item;
+  state.outputs.set(path, { digest, node: node.name, type, size, executable });
+  await cache.record(path, digest, before);
 }
 
 /** Puts known content at an output path from where it is at hand: moved out of the store, else cloned or copied. */
@@ -75,18 +120,19 @@ export async function restoreOutput(
     readonly onBytes: (bytes: number) => void;
   },
 ): Promise<void> {
-  const temp = await temporaryFor(workspace, placing.path);
+  const { item, path } = placing;
+  const mayMove = holding.place === 'store' && options.mayMove;
+  // In one step from the store to its place: whenever res is killed, the content is in one of the two.
+  if (mayMove && (await sameDevice(holding.path, path))) return placeOutput(workspace, holding.path, placing);
+  const temp = await temporaryFor(workspace, path);
   try {
-    if (holding.place === 'store' && options.mayMove) {
-      await workspace.store.take(placing.item.digest, placing.item.type, temp);
-    } else {
-      const copy = placing.item.type === 'directory' ? copyTree : cloneOrCopy;
-      await copy(holding.path, temp, options);
-    }
+    const copy = item.type === 'directory' ? copyTree : cloneOrCopy;
+    await copy(holding.path, temp, options);
     await placeOutput(workspace, temp, placing);
   } finally {
     await rm(temp, { recursive: true, force: true });
   }
+  if (mayMove) await workspace.store.remove(item.digest, item.type);
 }
 
 /** A new name for a temporary on the file system of `path`; its folder exists. */
@@ -108,7 +154,11 @@ export function temporaryFolder(outputDir: string): string {
 export async function removeTemporaries(workspace: Workspace): Promise<void> {
   await rm(workspace.paths.tmp, { recursive: true, force: true });
   await mkdir(workspace.paths.tmp, { recursive: true });
-  await rm(temporaryFolder(workspace.graph.manifest.outputDir), { recursive: true, force: true });
+  const { outputDir } = workspace.graph.manifest;
+  await rm(temporaryFolder(outputDir), { recursive: true, force: true }).catch((error: unknown) => {
+    // A file where the folder of outputs should be: that is told when one is to be put there.
+    if (errorCode(error) !== 'ENOTDIR') throw error;
+  });
   // In a store that others share, theirs may be in use.
   if (ownsStore(workspace)) await rm(join(workspace.paths.store, 'tmp'), { recursive: true, force: true });
 }

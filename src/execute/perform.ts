@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { closure } from '../graph/select.js';
 import { ResError } from '../model/error.js';
 import type { BuildResult, EventListener } from '../model/event.js';
+import { countSteps } from '../model/plan.js';
 import type { PlannedBuild } from '../model/report.js';
 import { planFusion } from '../plan/fusion.js';
 import { type DetailedPlan, planNodes } from '../plan/plan.js';
@@ -20,7 +21,14 @@ import { Execution } from './execution.js';
 import { checkFolder, occupiedError, removeTemporaries } from './outputs.js';
 import { Pools, poolLimits } from './pools.js';
 import { criticalPaths } from './priority.js';
-import { isLocal, offlineError, type ResolveFailure, resolveMissing, saveLock } from './resolve.js';
+import {
+  isLocal,
+  offlineError,
+  type ResolveFailure,
+  remoteNodes,
+  resolveMissing,
+  saveLock,
+} from './resolve.js';
 import { buildResult } from './result.js';
 import { checkSpace, estimateSpace } from './space.js';
 
@@ -98,6 +106,7 @@ async function buildLocked(
   });
   try {
     await execution.run();
+    if (!signal.aborted) execution.skipUnreached(plan.steps.flatMap(({ node, through }) => [...through, node]));
     await execution.dropIntermediates();
   } finally {
     await saveLock(workspace);
@@ -127,22 +136,19 @@ async function checkBefore(workspace: Workspace, plan: DetailedPlan, options: Bu
     for (const { path } of plan.placements.get(node) ?? []) await checkFolder(path);
   if (options.offline) {
     const absent = plan.steps.find(({ node, work }) => work === 'download' && !isLocal(workspace, node));
-    if (absent) throw offlineError(absent.node, `${absent.downloadBytes ?? 'some'} bytes`);
+    if (absent) {
+      const [remote] = remoteNodes(workspace, [absent.node]);
+      throw offlineError(absent.node, remote?.identity ?? 'its content');
+    }
   }
   await checkSpace(workspace, plan);
 }
 
 function announce(listener: EventListener, plan: DetailedPlan): void {
-  const restore = plan.steps.filter(({ work }) => work === 'restore').length;
   const download = plan.steps.map(({ downloadBytes }) => downloadBytes);
   listener({
     type: 'planned',
-    run: plan.steps.reduce(
-      (sum, { work, through }) => sum + (work === 'restore' ? 0 : 1 + through.length),
-      0,
-    ),
-    restore,
-    fresh: plan.nodes.size - plan.steps.length,
+    ...countSteps(plan),
     download_bytes: download.reduce<number | null>(
       (sum, bytes) => (sum === null || bytes === null ? null : sum + bytes),
       0,

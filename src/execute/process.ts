@@ -8,6 +8,7 @@ import type { ExecOptions } from '../kinds/kind.js';
 import type { Env } from '../model/env.js';
 import { ResError } from '../model/error.js';
 import { findProgram } from '../plan/tools.js';
+import { errorCode, ioError } from '../store/files.js';
 
 /** Time between TERM and KILL, ms. */
 const GRACE_MS = 3000;
@@ -19,6 +20,7 @@ export class NodeLog {
   readonly #onLine: (line: string) => void;
   readonly #tail: string[] = [];
   #stream: WriteStream | undefined;
+  #broken: Error | undefined;
   #rest = '';
 
   constructor(path: string, onLine: (line: string) => void) {
@@ -31,8 +33,8 @@ export class NodeLog {
   }
 
   write(text: string): void {
-    this.#stream ??= createWriteStream(this.path);
-    this.#stream.write(text);
+    this.#stream ??= this.#open();
+    if (this.#broken === undefined) this.#stream.write(text);
     const lines = (this.#rest + text).split(/\r?\n/);
     this.#rest = lines.pop() ?? '';
     for (const line of lines) this.#keep(line);
@@ -47,12 +49,27 @@ export class NodeLog {
     return this.#rest === '' ? [...this.#tail] : [...this.#tail, this.#rest].slice(-TAIL_LINES);
   }
 
+  /** Rejects with ResError `io` or `no-space` when the log could not be written. */
   async close(): Promise<void> {
     if (this.#rest !== '') this.#keep(this.#rest);
     this.#rest = '';
     if (!this.#stream) return;
-    this.#stream.end();
-    await finished(this.#stream);
+    try {
+      if (this.#broken !== undefined) throw this.#broken;
+      this.#stream.end();
+      await finished(this.#stream);
+    } catch (error) {
+      throw ioError(error, 'cannot write the log', this.path);
+    }
+  }
+
+  /** An error that comes between two writes is kept for `close`: nobody else would hear of it. */
+  #open(): WriteStream {
+    const stream = createWriteStream(this.path);
+    stream.on('error', (error) => {
+      this.#broken ??= error;
+    });
+    return stream;
   }
 
   #keep(line: string): void {
@@ -75,11 +92,12 @@ export async function runProgram(
   argv: readonly [string, ...string[]],
   options: ExecOptions = {},
 ): Promise<{ readonly stdout: string }> {
-  const child = start(
-    context,
-    argv,
-    options.stdin ? Readable.from(options.stdin, { objectMode: false }) : undefined,
-  );
+  const source = options.stdin ? Readable.from(options.stdin, { objectMode: false }) : undefined;
+  let sourceError: unknown;
+  source?.on('error', (error) => {
+    sourceError = error;
+  });
+  const child = start(context, argv, source);
   let stdout = '';
   child.stdout.setEncoding('utf8');
   child.stdout.on('data', (text: string) => {
@@ -90,7 +108,12 @@ export async function runProgram(
     stdout += text;
     context.log.write(text);
   });
-  await ended(context, argv, child);
+  try {
+    await ended(context, argv, child);
+  } catch (error) {
+    // A program that was stopped because its source broke is not what failed.
+    throw sourceError ?? error;
+  }
   return { stdout };
 }
 
@@ -119,6 +142,8 @@ export async function* pipeProgram(
     if (!complete) {
       stop(child);
       source.destroy();
+      // What it still has to say goes into the log before that is closed; how it ends is of no interest any more.
+      await end.catch(() => undefined);
     }
   }
   if (sourceError !== undefined) throw sourceError;
@@ -164,6 +189,10 @@ function start(
   }
   child.stderr.setEncoding('utf8');
   child.stderr.on('data', (text: string) => context.log.write(text));
+  // What it has started in its group goes with it: no orphans, and nobody else who keeps its output open.
+  child.once('exit', () => {
+    if (child.pid !== undefined) signalGroup(child.pid, 'SIGKILL');
+  });
   return child;
 }
 
@@ -209,7 +238,9 @@ function signalGroup(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+    // Gone; or (macOS) only waiting to be reaped.
+    const code = errorCode(error);
+    if (code !== 'ESRCH' && code !== 'EPERM') throw error;
   }
 }
 

@@ -2,7 +2,9 @@
 import { writeLock } from '../manifest/lockfile.js';
 import { ResError } from '../model/error.js';
 import type { EventListener } from '../model/event.js';
+import type { LockEntry } from '../model/lock.js';
 import type { Node } from '../model/node.js';
+import { pinnedEntry } from '../plan/assess.js';
 import { makerOf } from '../plan/registry.js';
 import type { Workspace } from '../plan/workspace.js';
 import type { Fetcher } from '../sources/fetch.js';
@@ -54,10 +56,7 @@ export async function resolveMissing(
   const missing = new Map<string, RemoteNode>();
   for (const remote of remoteNodes(workspace, names)) {
     const entry = workspace.lock.get(remote.identity);
-    if (
-      options.frozen &&
-      (!entry || entry.files.some((file) => file.sha256 === undefined || file.size === undefined))
-    ) {
+    if (options.frozen && !(entry && isFixed(workspace, remote))) {
       failures.push({ node: remote.node.name, error: frozenError(remote, entry !== undefined) });
     } else if (!entry) {
       missing.set(remote.identity, remote);
@@ -68,16 +67,26 @@ export async function resolveMissing(
       try {
         if (options.offline && needsNetwork(source)) throw offlineError(node.name, identity);
         if (needsNetwork(source)) options.listener({ type: 'resolving', source: identity });
-        workspace.lock.set(
-          identity,
-          await source.resolve(node.recipe, sourceContext(workspace, fetcher(), options.signal)),
-        );
+        const entry = await source.resolve(node.recipe, sourceContext(workspace, fetcher(), options.signal));
+        // A pin may be mistaken: it gets into the lock with the content that it holds for.
+        const isPinned = source.pins(node.recipe) !== undefined;
+        workspace.lock.set(identity, isPinned ? withoutDigests(entry) : entry);
       } catch (error) {
         failures.push({ node: node.name, error });
       }
     }),
   );
   return failures;
+}
+
+function withoutDigests(entry: LockEntry): LockEntry {
+  return { ...entry, files: entry.files.map(({ name, url }) => ({ name, url })) };
+}
+
+/** Whether lock and pins together say what every file's content is. Throws ResError `lock-mismatch` when they disagree. */
+function isFixed(workspace: Workspace, { node, source }: RemoteNode): boolean {
+  const entry = pinnedEntry(workspace, node, source);
+  return entry?.files.every(({ sha256, size }) => sha256 !== undefined && size !== undefined) ?? false;
 }
 
 /** Sources whose URLs stand in the manifest are resolved without asking anyone. */

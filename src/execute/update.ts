@@ -6,11 +6,12 @@ import type { EventListener } from '../model/event.js';
 import type { LockEntry } from '../model/lock.js';
 import type { UpdateReport } from '../model/report.js';
 import { shortDigest } from '../plan/reasons.js';
-import type { Workspace } from '../plan/workspace.js';
+import { refreshWorkspace, type Workspace } from '../plan/workspace.js';
 import { createFetcher, type Fetcher } from '../sources/fetch.js';
 import { acquireLock } from '../store/lock.js';
 import { prepareWorkspace } from '../store/paths.js';
 import { download } from './download.js';
+import { Pools, poolLimits } from './pools.js';
 import { offlineError, type RemoteNode, remoteNodes, saveLock, sourceContext } from './resolve.js';
 
 export interface UpdateOptions {
@@ -44,19 +45,21 @@ export async function update(
     onWait: (holder) => listener({ type: 'waiting', for: holder }),
     signal,
   });
-  const before = new Map(workspace.lock);
+  const before = new Map<string, LockEntry>();
   try {
-    await Promise.all(
-      remotes.map(async (remote) => {
-        listener({ type: 'resolving', source: remote.identity });
-        workspace.lock.set(
-          remote.identity,
-          await remote.source.resolve(remote.node.recipe, sourceContext(workspace, fetcher, signal)),
-        );
-        if (lacksDigests(workspace.lock.get(remote.identity)))
-          await fetchContent(workspace, remote, fetcher, listener, signal);
-      }),
-    );
+    // Who was waited for may have written to the lock.
+    refreshWorkspace(workspace);
+    for (const [identity, entry] of workspace.lock) before.set(identity, entry);
+    const pools = new Pools(poolLimits(1, workspace.graph.manifest.pools));
+    const stop = new AbortController();
+    const surroundings = { listener, signal: AbortSignal.any([signal, stop.signal]), pools };
+    const asked = remotes.map((remote) => ask(workspace, remote, fetcher, surroundings));
+    await Promise.all(asked).catch(async (error: unknown) => {
+      // The others are stopped and waited for: nothing goes on once the workspace is free for others.
+      stop.abort();
+      await Promise.allSettled(asked);
+      throw error;
+    });
     await saveLock(workspace);
     await workspace.state.flush();
   } catch (error) {
@@ -84,12 +87,31 @@ function lacksDigests(entry: LockEntry | undefined): boolean {
   return entry?.files.some(({ sha256, size }) => sha256 === undefined || size === undefined) ?? false;
 }
 
+interface Surroundings {
+  readonly listener: EventListener;
+  readonly signal: AbortSignal;
+  readonly pools: Pools;
+}
+
+async function ask(
+  workspace: Workspace,
+  remote: RemoteNode,
+  fetcher: Fetcher,
+  surroundings: Surroundings,
+): Promise<void> {
+  const { identity, node, source } = remote;
+  surroundings.listener({ type: 'resolving', source: identity });
+  const context = sourceContext(workspace, fetcher, surroundings.signal);
+  workspace.lock.set(identity, await source.resolve(node.recipe, context));
+  if (lacksDigests(workspace.lock.get(identity)))
+    await fetchContent(workspace, remote, fetcher, surroundings);
+}
+
 async function fetchContent(
   workspace: Workspace,
   remote: RemoteNode,
   fetcher: Fetcher,
-  listener: EventListener,
-  signal: AbortSignal,
+  { listener, signal, pools }: Surroundings,
 ): Promise<void> {
   const { name } = remote.node;
   await download(
@@ -97,7 +119,7 @@ async function fetchContent(
       workspace,
       fetcher,
       signal,
-      pooled: (work) => work(),
+      pooled: (work) => pools.run('network', 0, work),
       onProgress: (done, total) => listener({ type: 'progress', node: name, done, total, unit: 'bytes' }),
       onNotice: (message) => listener({ type: 'notice', node: name, message }),
       check: async () => undefined,

@@ -22,13 +22,20 @@ export interface GraphRequest extends ManifestRequest {
  */
 export function loadGraph(request: GraphRequest): Graph {
   const loaded = loadManifest(request);
-  const { manifest, names, files } = loaded;
+  const { manifest, names, flawed, files } = loaded;
   const problems = [...loaded.problems];
   const complain = (problem: Diagnostic) => void problems.push(problem);
 
   const complete = !loaded.incomplete;
   const { nodes: declarations } = manifest;
-  const references = findReferences({ nodes: declarations, names, kinds: request.kinds, complete, complain });
+  const references = findReferences({
+    nodes: declarations,
+    names,
+    flawed,
+    kinds: request.kinds,
+    complete,
+    complain,
+  });
   if (complete) checkDefaults(loaded, complain);
   const edges = new Map([...references].map(([name, placed]) => [name, placed.map(({ node }) => node)]));
   const { order, cycles } = topology(edges);

@@ -18,6 +18,8 @@ export interface ReferencesRequest {
   readonly nodes: readonly NodeDeclaration[];
   /** All names that are declared, also those of nodes that are not in `nodes`. */
   readonly names: ReadonlySet<string>;
+  /** Nodes whose recipe is not whole: what their kind has against the rest of it would mislead. */
+  readonly flawed: ReadonlySet<string>;
   readonly kinds: ReadonlyMap<string, KindReferences>;
   /** Whether a name that is not declared is a complaint: it is not while some file could not be read. */
   readonly complete: boolean;
@@ -26,7 +28,7 @@ export interface ReferencesRequest {
 
 /** The references of every node, in order of meaning, `sums` last; those to unknown nodes are complained about and left out. */
 export function findReferences(request: ReferencesRequest): ReadonlyMap<string, readonly PlacedReference[]> {
-  const { nodes, names, kinds, complete, complain } = request;
+  const { nodes, names, flawed, kinds, complete, complain } = request;
   const groups = new Map(nodes.filter((node) => node.kind === GROUP).map((node) => [node.name, node]));
   let hints = 0;
 
@@ -55,7 +57,7 @@ export function findReferences(request: ReferencesRequest): ReadonlyMap<string, 
   };
 
   for (const node of nodes) {
-    const problem = recipeProblem(node, kinds);
+    const problem = flawed.has(node.name) ? undefined : recipeProblem(node, kinds);
     if (problem)
       complain(withHint({ message: problem.message, location: node.locate([node.kind]) }, problem.hint));
   }

@@ -34,6 +34,8 @@ export interface LoadedManifest {
   readonly usage: readonly UsageProblem[];
   /** Every node name that stands in the files, also of nodes with something wrong. */
   readonly names: ReadonlySet<string>;
+  /** Names of nodes whose recipe is not whole, because something in it is wrong. */
+  readonly flawed: ReadonlySet<string>;
   /** Some file could not be read, so that a name that is not known may be in it. */
   readonly incomplete: boolean;
   /** The manifest, then what it includes, as the user would type them. */
@@ -83,7 +85,7 @@ export function loadManifest({ file, cwd, set, env }: ManifestRequest): LoadedMa
 
   for (const tree of trees) if (tree !== root) checkTop(tree, onlyTaken(tree.value), complain, new Set());
   const top = root.broken ? {} : readTop(root, scope, complain);
-  const { nodes, names } = readNodes(trees, { scope, params, complain });
+  const { nodes, names, flawed } = readNodes(trees, { scope, params, complain });
   const outputDir = value('output-dir');
   const kept = [...all.map((tree) => tree.source.file), lockPath(resolve(file))];
   checkOutputs(nodes, { dir, outputDir, kept }, complain);
@@ -102,7 +104,15 @@ export function loadManifest({ file, cwd, set, env }: ManifestRequest): LoadedMa
     mirrors: [...envMirrors, ...readMirrors(top.mirrors)],
     locate: (path) => locateTop(root, path),
   };
-  return { manifest, problems, usage, names, incomplete, files: all.map((tree) => tree.source.shown) };
+  return {
+    manifest,
+    problems,
+    usage,
+    names,
+    flawed,
+    incomplete,
+    files: all.map((tree) => tree.source.shown),
+  };
 }
 
 function placeKey(location: Location | undefined): string {

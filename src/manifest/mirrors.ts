@@ -22,11 +22,18 @@ export function parseMirrors(text: string): readonly Mirror[] {
       for (const url of [from, ...to]) {
         if (URL_PREFIX.test(url)) continue;
         const wrong =
-          rest.length === 0 ? `\`${rule}\` has no \`=\`` : `\`${url}\` is not an http, https or file URL`;
+          rest.length === 0
+            ? `\`${shown(rule)}\` has no \`=\``
+            : `\`${shown(url)}\` is not an http, https or file URL`;
         throw new ResError('config-invalid', `RES_MIRRORS: ${wrong}`, {
           hint: 'write FROM=TO, or FROM=TO,TO;FROM=TO for several: RES_MIRRORS=https://github.com=https://mirror.example/github',
         });
       }
       return { from, to };
     });
+}
+
+/** An address without what could be a password in it. */
+function shown(address: string): string {
+  return address.replace(/\/\/[^/]*@/, '//');
 }

@@ -23,6 +23,8 @@ export interface DeclaredNodes {
   readonly nodes: readonly NodeDeclaration[];
   /** Every name that is declared, also of nodes that are too wrong to be in `nodes`. */
   readonly names: ReadonlySet<string>;
+  /** Those of `nodes` that lack something, because it is wrong. */
+  readonly flawed: ReadonlySet<string>;
 }
 
 interface Context {
@@ -39,6 +41,7 @@ interface Written extends Declared {
 export function readNodes(trees: readonly YamlTree[], context: Context): DeclaredNodes {
   const nodes: NodeDeclaration[] = [];
   const declared = new Map<string, Declared>();
+  const flawed = new Set<string>();
   for (const tree of trees) {
     const top = isJsonObject(tree.value) ? tree.value : {};
     for (const [key, section] of Object.entries(SECTIONS)) {
@@ -51,12 +54,17 @@ export function readNodes(trees: readonly YamlTree[], context: Context): Declare
           continue;
         }
         declared.set(name, { tree, place });
-        const node = readNode({ name, section, tree, place }, values[name] ?? null, context);
+        const complain = (problem: Diagnostic) => {
+          flawed.add(name);
+          context.complain(problem);
+        };
+        const written = { name, section, tree, place };
+        const node = readNode(written, values[name] ?? null, { ...context, complain });
         if (node) nodes.push(node);
       }
     }
   }
-  return { nodes, names: new Set(declared.keys()) };
+  return { nodes, names: new Set(declared.keys()), flawed };
 }
 
 function readNode(written: Written, raw: Json, context: Context): NodeDeclaration | undefined {

@@ -18,9 +18,3 @@ export type Content = readonly Item[];
 export function contentSize(content: Content): number {
   return content.reduce((sum, item) => sum + item.size, 0);
 }
-
-export function sameContent(a: Content, b: Content): boolean {
-  return (
-    a.length === b.length && a.every((item, i) => item.digest === b[i]?.digest && item.type === b[i]?.type)
-  );
-}

@@ -64,10 +64,24 @@ export interface Step {
   readonly expectedMs: number | null;
 }
 
+/** What a plan comes to, in nodes; what streams through a step is run too. */
+export interface StepCounts {
+  readonly run: number;
+  readonly restore: number;
+  readonly fresh: number;
+}
+
 export interface Plan {
   /** The nodes asked for (groups taken apart), in the order asked. */
   readonly requested: readonly string[];
   /** Every node of the closure, inputs first. */
   readonly nodes: ReadonlyMap<string, NodePlan>;
   readonly steps: readonly Step[];
+}
+
+export function countSteps({ steps, nodes }: Plan): StepCounts {
+  const restored = steps.filter(({ work }) => work === 'restore').map(({ node }) => node);
+  const touched = new Set(steps.flatMap(({ node, through }) => [...through, node]));
+  const fresh = [...nodes.values()].filter(({ name, state }) => state === 'fresh' && !touched.has(name));
+  return { run: touched.size - restored.length, restore: restored.length, fresh: fresh.length };
 }

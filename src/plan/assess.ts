@@ -32,7 +32,10 @@ export function actionKey(action: Action): string {
     .digest('hex');
 }
 
-/** Rejects with ResError for a `path` artifact whose file is missing and for a pin that contradicts the lock. */
+/**
+ * Rejects with ResError for a `path` artifact whose file is missing, for a pin that contradicts the lock, and for an artifact
+ * whose known content is not what its `verify` says.
+ */
 export async function assess(workspace: Workspace, node: Node, contentOf: ContentOf): Promise<Assessment> {
   const maker = makerOf(node);
   return maker.is === 'source'
@@ -45,10 +48,27 @@ async function assessArtifact(workspace: Workspace, node: Node, source: Source):
     source.place === 'workspace'
       ? await workspaceContent(workspace, node, source)
       : remoteContent(workspace, node, source);
+  if (content) checkVerified(node, content);
   const inputs = content ? [{ role: 'content', digests: content.map((item) => item.digest) }] : [];
   // Actions are remembered and shown: no secret of a URL may be in one.
   const action: Action = { kind: node.kind, recipe: redactRecipe(node.recipe), tools: {}, inputs };
   return { action, key: actionKey(action), content };
+}
+
+/** What is known without its bytes is held against `verify` without them. Throws ResError `checksum-mismatch`. */
+function checkVerified({ name, verify, locate }: Node, content: Content): void {
+  if (!verify || !('sha256' in verify)) return;
+  const expected = sha256Digest(verify.sha256);
+  const wrong = content.find(({ digest }) => digest !== expected);
+  if (!wrong) return;
+  throw new ResError(
+    'checksum-mismatch',
+    `${name}: ${wrong.name} does not have the checksum that \`verify\` asks for`,
+    {
+      hint: `It has ${wrong.digest}, but the manifest says ${expected}.`,
+      diagnostics: [{ message: 'asked for here', location: locate(['verify']) }],
+    },
+  );
 }
 
 async function workspaceContent(workspace: Workspace, node: Node, source: Source): Promise<Content> {

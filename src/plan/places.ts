@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { makingOf } from '../kinds/kind.js';
 import type { Content, Item } from '../model/content.js';
 import { type Digest, digestAlgorithm } from '../model/digest.js';
+import { ResError } from '../model/error.js';
 import type { Node } from '../model/node.js';
 import { expandPath } from '../sources/path.js';
 import { errorCode, ioError } from '../store/files.js';
@@ -38,7 +39,13 @@ export function outputPaths(
 /** What stands at a path. `changed`: res made a file there, and somebody wrote to it since. */
 export type Occupant =
   | { readonly is: 'absent' }
-  | { readonly is: 'ours'; readonly digest: Digest }
+  | {
+      readonly is: 'ours';
+      readonly digest: Digest;
+      readonly type: Item['type'];
+      /** Whether res made it a program; of a file without a record, false when it is none. Undefined: does not matter. */
+      readonly executable: boolean | undefined;
+    }
   | { readonly is: 'changed' }
   | { readonly is: 'foreign' };
 
@@ -62,20 +69,41 @@ export async function occupantOf(
   const record = state.outputs.get(path);
   const type = stat.isDirectory() ? 'directory' : stat.isFile() ? 'file' : undefined;
   if (record) {
-    if (type !== record.type) return { is: 'changed' };
-    if (type === 'file' && stat.size !== record.size && record.previous === undefined)
-      return { is: 'changed' };
-    const digest = await digestAt(cache, path, type, record.digest);
-    if (digest === record.digest) return { is: 'ours', digest };
-    // A build that was killed between writing its record and renaming the file leaves the one before.
-    if (record.previous === undefined) return { is: 'changed' };
-    const before = await digestAt(cache, path, type, record.previous);
-    return before === record.previous ? { is: 'ours', digest: before } : { is: 'changed' };
+    if (type === undefined) return { is: 'changed' };
+    const whole = type === record.type && (type === 'directory' || stat.size === record.size);
+    // A build that was killed between writing its record and renaming the file leaves the one before, of any type.
+    for (const digest of [whole ? record.digest : undefined, record.previous]) {
+      if (digest === undefined || (await digestAt(cache, path, type, digest)) !== digest) continue;
+      return { is: 'ours', digest, type, executable: type === 'file' ? record.executable : undefined };
+    }
+    return { is: 'changed' };
   }
   if (!expected || type !== expected.type || (type === 'file' && stat.size !== expected.size))
     return { is: 'foreign' };
-  const digest = await digestAt(cache, path, type, expected.digest);
-  return digest === expected.digest ? { is: 'ours', digest } : { is: 'foreign' };
+  const { digest } = expected;
+  if ((await digestAt(cache, path, type, digest)) !== digest) return { is: 'foreign' };
+  const isProgram = (stat.mode & 0o100) !== 0;
+  return { is: 'ours', digest, type, executable: type === 'directory' || isProgram ? undefined : false };
+}
+
+/** Whether a path holds just what it should: the content, and made a program or not. */
+export function holds(node: Node, item: Item | null, occupant: Occupant): boolean {
+  return holdsContent(item, occupant) && hasMode(node, item, occupant);
+}
+
+/** Whether the content at a path is the one that should be there. */
+export function holdsContent(item: Item | null, occupant: Occupant): boolean {
+  return item !== null && occupant.is === 'ours' && occupant.digest === item.digest;
+}
+
+export function hasMode(node: Node, item: Item | null, occupant: Occupant): boolean {
+  if (occupant.is !== 'ours' || occupant.executable === undefined) return true;
+  return occupant.executable === shouldBeExecutable(node, item);
+}
+
+/** Whether a node's file is to be a program: the manifest says so, or the content itself. */
+export function shouldBeExecutable(node: Node, item: Item | null): boolean {
+  return node.executable || item?.executable === true;
 }
 
 /** Undefined when nothing is there, also where a file stands in the place of a folder above it. */
@@ -88,15 +116,25 @@ function lookAt(path: string): Stats | undefined {
   }
 }
 
+/**
+ * Undefined for what has no digest: a folder with a socket in it, a file that somebody is writing to. It is not as res
+ * left it, and no reason to say nothing of all the others. Rejects with ResError for what cannot be read.
+ */
 async function digestAt(
   cache: Workspace['cache'],
   path: string,
   type: 'file' | 'directory',
   like: Digest,
-): Promise<Digest> {
-  if (type === 'directory') return (await cache.digestOfDirectory(path)).digest;
+): Promise<Digest | undefined> {
   const algorithm = digestAlgorithm(like) === 'tree' ? 'derived' : 'sha256';
-  return (cache.knownSync(path, algorithm) ?? (await cache.digestOf(path, algorithm))).digest;
+  try {
+    if (type === 'directory') return (await cache.digestOfDirectory(path)).digest;
+    return (cache.knownSync(path, algorithm) ?? (await cache.digestOf(path, algorithm))).digest;
+  } catch (error) {
+    // Errors of the system have a cause.
+    if (error instanceof ResError && error.code === 'io' && error.cause === undefined) return undefined;
+    throw error;
+  }
 }
 
 /** Bytes at hand. `store` and `output` are res's own and may be moved; `workspace` is a file of the user's. */
@@ -154,9 +192,7 @@ export class Holdings {
     const output = outputPaths(this.#workspace, node, content).find((at) => at.item === item);
     if (!output) return undefined;
     const occupant = await occupantOf(this.#workspace, output.path, item);
-    return occupant.is === 'ours' && occupant.digest === item.digest
-      ? { place: 'output', path: output.path }
-      : undefined;
+    return holdsContent(item, occupant) ? { place: 'output', path: output.path } : undefined;
   }
 
   #outputIndex(): Map<Digest, string[]> {

@@ -9,7 +9,16 @@ import type { Node } from '../model/node.js';
 import type { NodePlan, NodeState, Plan, Reason, Step } from '../model/plan.js';
 import { type Assessment, assess, pinnedEntry } from './assess.js';
 import { type Fusion, planFusion } from './fusion.js';
-import { Holdings, occupantOf, outputPaths, type Placement } from './places.js';
+import {
+  Holdings,
+  hasMode,
+  holds,
+  holdsContent,
+  occupantOf,
+  outputPaths,
+  type Placement,
+  shouldBeExecutable,
+} from './places.js';
 import { differences } from './reasons.js';
 import { makerOf } from './registry.js';
 import { keepFindings, type Workspace } from './workspace.js';
@@ -104,7 +113,11 @@ class Planner {
     const placements = this.#placements.get(name);
     if (!placements) return this.#atHand(name);
     const content = this.#assessed.get(name)?.content;
-    return content != null && content.length === placements.length && placements.every(holdsItsItem);
+    return (
+      content != null &&
+      content.length === placements.length &&
+      placements.every(({ item, occupant }) => holds(this.#node(name), item, occupant))
+    );
   }
 
   async #atHand(name: string): Promise<boolean> {
@@ -117,11 +130,16 @@ class Planner {
     return known;
   }
 
-  /** Whether an output path holds what res made there for another variant or an older recipe. */
+  /**
+   * Whether an output path holds what res made there for another variant or an older recipe, or nothing any more: a
+   * build that was killed while it exchanged the two leaves it empty.
+   */
   #outdated(name: string): boolean {
-    return (this.#placements.get(name) ?? []).some(
-      ({ item, occupant }) => item !== null && occupant.is === 'ours' && occupant.digest !== item.digest,
-    );
+    return (this.#placements.get(name) ?? []).some(({ path, item, occupant }) => {
+      if (item === null) return false;
+      if (occupant.is === 'absent') return this.#workspace.state.outputs.get(path) !== undefined;
+      return occupant.is === 'ours' && occupant.digest !== item.digest;
+    });
   }
 
   /** Nobody needs the node's bytes, but a file of another variant beside the new ones would mislead: where it costs no work, it is exchanged. */
@@ -267,7 +285,9 @@ class Planner {
     if (placements.length === 0 && !this.#steps.has(name)) return { state: 'fresh', reasons: [] };
     const changes = record?.action && action ? differences(node, record.action, action) : [];
     const reasons: readonly Reason[] =
-      changes.length > 0 ? changes : [this.#missingReason(placements, record !== undefined)];
+      changes.length > 0
+        ? changes
+        : [modeReason(node, placements) ?? this.#missingReason(placements, record !== undefined)];
     if (await this.#atHand(name)) return { state: 'cached', reasons };
     return { state: failed ? 'failed' : 'stale', reasons };
   }
@@ -308,8 +328,20 @@ class Planner {
   }
 }
 
-function holdsItsItem({ item, occupant }: Placement): boolean {
-  return item !== null && occupant.is === 'ours' && occupant.digest === item.digest;
+/** The reason of a node whose contents are all in place, and one only has to be made a program, or no longer one. */
+function modeReason(node: Node, placements: readonly Placement[]): Reason | undefined {
+  if (!placements.every(({ item, occupant }) => holdsContent(item, occupant))) return undefined;
+  const wrong = placements.find(({ item, occupant }) => !hasMode(node, item, occupant));
+  if (!wrong) return undefined;
+  const now = shouldBeExecutable(node, wrong.item);
+  const [was, is] = [String(!now), String(now)];
+  return {
+    code: 'recipe-changed',
+    detail: `executable: ${was} -> ${is}`,
+    subject: 'executable',
+    was,
+    now: is,
+  };
 }
 
 function modifiedReason({ path, occupant }: Placement): Reason {

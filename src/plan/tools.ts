@@ -63,6 +63,8 @@ export class Tools {
       extendEnv: false,
       env: { PATH: this.#env.PATH, HOME: this.#env.HOME, LANG: 'C.UTF-8' },
     });
+    // An answer that did not come in time, or a program that cannot be started, tells nothing that is to be remembered.
+    if (answer.exitCode === undefined) return undefined;
     const line = answer.stdout.split('\n', 1)[0]?.trim() || answer.stderr.split('\n', 1)[0]?.trim();
     const identity = line || `${size} bytes, modified ${mtimeNs}`;
     this.#records.set(path, { size: Number(size), mtimeNs: String(mtimeNs), identity });

@@ -32,8 +32,9 @@ export interface WorkspaceOptions {
 /** Reads lock and state of the manifest's folder. Throws ResError `lock-invalid`. */
 export function openWorkspace({ graph, env }: WorkspaceOptions): Workspace {
   const { file } = graph.manifest;
-  const paths = workspacePaths(dirname(file), env);
-  const state = openState(paths.state);
+  const folder = dirname(file);
+  const paths = workspacePaths(folder, env);
+  const state = openState(paths.state, folder);
   const lockFile = lockPath(file);
   return {
     graph,

@@ -22,9 +22,9 @@ export function errorText(error: ErrorReport, page: Page, node?: string): string
     ];
   }
   const head = node === undefined ? page.paint('red', 'error:') : page.paint('red', `failed: ${node}:`);
-  // A message that stands alone elsewhere may begin with the node's name.
-  const said = node !== undefined && error.message.startsWith(`${node}: `);
-  lines.push(`${head} ${said ? error.message.slice(node.length + 2) : error.message}`);
+  lines.push(
+    `${head} ${indentRest(node === undefined ? error.message : withoutName(error.message, node), 2)}`,
+  );
   if (command) {
     const ended =
       command.signal !== undefined
@@ -38,10 +38,29 @@ export function errorText(error: ErrorReport, page: Page, node?: string): string
     }
   }
   for (const { message, location, hint } of diagnostics) {
-    const where = location ? `at ${location.file}:${location.line}:${location.column}: ` : '';
-    lines.push(`  ${where}${message}${hint === undefined ? '' : `; ${hint}`}`);
+    if (!location) continue;
+    const where = `at ${location.file}:${location.line}:${location.column}`;
+    lines.push(`  ${where}: ${message}${hint === undefined ? '' : `; ${hint}`}`);
   }
   if (error.log !== null) lines.push(`  log: ${page.path(error.log)}`);
-  if (error.hint !== null) lines.push(`  hint: ${error.hint}`);
+  if (error.hint !== null) lines.push(`  hint: ${indentRest(error.hint, 8)}`);
+  // What is nowhere in a file is an error beside the first one: a second unknown node, a second bad param.
+  for (const { message, location, hint } of diagnostics) {
+    if (location) continue;
+    lines.push(
+      `${page.paint('red', 'error:')} ${message}`,
+      ...(hint === undefined ? [] : [`  hint: ${hint}`]),
+    );
+  }
   return lines;
+}
+
+/** A message that stands alone elsewhere may begin with the node's name: here the name has been said. */
+export function withoutName(message: string, node: string): string {
+  return message.startsWith(`${node}: `) ? message.slice(node.length + 2) : message;
+}
+
+/** Text of several lines, all but the first one indented by `cells` where they are not indented already. */
+function indentRest(text: string, cells: number): string {
+  return text.replace(/\n(?! )/g, `\n${' '.repeat(cells)}`);
 }

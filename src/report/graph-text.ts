@@ -24,7 +24,7 @@ export function graphText({ nodes, edges, roots }: Drawing, page: Page): string[
   }
 
   for (const root of roots) draw(root, 'in', '', '');
-  return lines;
+  return lines.length === 0 ? ['the manifest has no nodes'] : lines;
 }
 
 function label({ name, kind, state, output }: DrawnNode, role: string, page: Page): string {

@@ -64,6 +64,7 @@ export function listJson(graph: Graph, names: readonly string[]): ListJson {
 
 export function listText(graph: Graph, names: readonly string[], page: Page): string[] {
   const nodes = nodesOf(graph, names);
+  if (nodes.length === 0) return ['the manifest has no nodes'];
   const variants = nodes.flatMap((node) => node.variants.map((variant) => ({ node, variant })));
   return [
     ...table(

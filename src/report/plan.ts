@@ -1,8 +1,9 @@
 // What `res plan` says: the steps in their order and why, and what they cost.
 
 import type { Work } from '../model/event.js';
-import type { Plan, Step } from '../model/plan.js';
+import { countSteps, type Plan, type Step, type StepCounts } from '../model/plan.js';
 import type { PlannedBuild } from '../model/report.js';
+import { withoutName } from './error.js';
 import { formatBytes, formatDuration } from './format.js';
 import type { Page } from './paint.js';
 import { type ReasonJson, reasonJson, reasonsText } from './reasons.js';
@@ -19,7 +20,7 @@ export interface PlanJson {
     readonly write_bytes: number | null;
     readonly expected_ms: number | null;
   }[];
-  readonly summary: { readonly run: number; readonly restore: number; readonly fresh: number };
+  readonly summary: StepCounts;
   /** Null when a part of it is not known. */
   readonly download_bytes: number | null;
   readonly expected_ms: number | null;
@@ -58,7 +59,7 @@ export function planJson({ plan, space, unresolved }: PlannedBuild): PlanJson {
 export function planText(planned: PlannedBuild, page: Page): string[] {
   const { plan, space, unresolved } = planned;
   const missing = unresolved.map(({ node, message }) =>
-    page.paint('yellow', `not resolved: ${node}: ${message}`),
+    page.paint('yellow', `not resolved: ${node}: ${withoutName(message, node)}`),
   );
   if (plan.steps.length === 0)
     return [...missing, missing.length === 0 ? 'up to date' : 'no other step is known'];
@@ -103,19 +104,6 @@ export function chainText({
   readonly node: string;
 }): string {
   return [...through, node].join(' → ');
-}
-
-function countSteps(plan: Plan): PlanJson['summary'] {
-  const restore = plan.steps.filter(({ work }) => work === 'restore').length;
-  const run = plan.steps.reduce(
-    (sum, { work, through }) => sum + (work === 'restore' ? 0 : 1 + through.length),
-    0,
-  );
-  const touched = new Set(plan.steps.flatMap(({ node, through }) => [...through, node]));
-  const fresh = [...plan.nodes.values()].filter(
-    ({ name, state }) => state === 'fresh' && !touched.has(name),
-  ).length;
-  return { run, restore, fresh };
 }
 
 interface Cost {

@@ -17,9 +17,13 @@ export function reasonText({ code, detail }: Reason): string {
   return detail === '' ? WORDS[code] : `${WORDS[code]}: ${detail}`;
 }
 
-/** All in one line, for a table. */
+/** All in one line, for a table: that the inputs of what was never built are stale too goes without saying. */
 export function reasonsText(reasons: readonly Reason[]): string {
-  return reasons.map(reasonText).join('; ');
+  const isNew = reasons.some(({ code }) => code === 'never-built');
+  return reasons
+    .filter(({ code }) => !isNew || code !== 'input-stale')
+    .map(reasonText)
+    .join('; ');
 }
 
 /** A reason in JSON reports that ask for everything. */

@@ -139,13 +139,17 @@ export function showText(shown: ShownNode, page: Page): string[] {
   );
   field(
     'tools',
-    Object.entries(json.tools).map(([tool, identity]) => `${tool}: ${identity}`),
+    // `qemu-img version 7.2.0` says itself whose version it is.
+    Object.entries(json.tools).map(([tool, identity]) =>
+      identity.startsWith(`${tool} `) ? identity : `${tool}: ${identity}`,
+    ),
   );
   field('key', [json.key ?? 'not known yet: an input is not known']);
   field('output', [json.output === null ? 'none: an intermediate' : page.path(json.output)]);
   field('content', shown.plan.content === null ? ['not known yet'] : outputLines(json, shown, page));
   if (json.source) field('source', sourceLines(json.source));
-  field('last run', [lastRunText(json.last_run)]);
+  // Files of the workspace are as they are: nothing runs to get them.
+  if (json.section === 'target' || json.source) field('last run', [lastRunText(json.last_run)]);
   field('log', json.log === null ? [] : [page.path(json.log)]);
   return lines;
 }
@@ -179,5 +183,5 @@ function sourceLines({ id, tag, commit, files }: NonNullable<ShowJson['source']>
 function lastRunText(run: ShowJson['last_run']): string {
   if (run === null) return 'never';
   const when = `${run.at.slice(0, 19).replace('T', ' ')} UTC`;
-  return `${run.status === 'done' ? 'done' : 'failed'} in ${formatDuration(run.duration_ms)}, ${when}`;
+  return run.status === 'done' ? `done in ${formatDuration(run.duration_ms)}, ${when}` : `failed, ${when}`;
 }

@@ -55,6 +55,7 @@ export function statusText(plan: Plan, page: Page): string[] {
     sizeOf(node),
     whereOrWhy(node, page),
   ]);
+  if (nodes.length === 0) return ['the manifest has no nodes'];
   const counts = Object.entries(countStates(nodes)).filter(([, n]) => n > 0);
   return [
     ...table(

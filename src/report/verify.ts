@@ -4,6 +4,7 @@ import { count, formatBytes } from './format.js';
 import type { Page } from './paint.js';
 
 export function verifyText({ checked, bytes }: VerifyReport, page: Page): string[] {
+  if (checked.length === 0) return ['0 files checked: res has made nothing of it here yet'];
   const bad = checked.filter(({ state }) => state !== 'ok');
   const total = `${count(checked.length, 'file')} checked, ${formatBytes(bytes)}`;
   return [

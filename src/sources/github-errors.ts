@@ -1,7 +1,8 @@
 // What an answer of the GitHub API that is not a release means to a user, and what to do about it.
+import { nearest } from '../manifest/nearest.js';
 import { ResError } from '../model/error.js';
 import { messageOf, tagsOf } from './github-api.js';
-import { byNearness, listed, nearest } from './near.js';
+import { byNearness, listed } from './near.js';
 import { redactText, redactUrl } from './redact.js';
 import { waitText } from './retry.js';
 import { retryAfterMs } from './retry-after.js';

@@ -2,13 +2,14 @@
 // number of artifacts want its assets; the bytes come from the public address, and through the API only where that is
 // refused (a private repository).
 import picomatch from 'picomatch';
+import { nearest } from '../manifest/nearest.js';
 import type { Env } from '../model/env.js';
 import { ResError } from '../model/error.js';
 import type { JsonObject } from '../model/json.js';
 import type { LockedFile } from '../model/lock.js';
 import { type Asset, type Release, releaseOf } from './github-api.js';
 import { explainReleaseNotFound, explainStatus, tokenHint } from './github-errors.js';
-import { byNearness, listed, nearest } from './near.js';
+import { byNearness, listed } from './near.js';
 import { objectOf, optionalText, textOf } from './recipe.js';
 import { redactUrl } from './redact.js';
 import type { FetchLocation, JsonResponse, Source, SourceContext } from './source.js';
@@ -80,10 +81,12 @@ interface Api {
 }
 
 function openApi(wanted: Wanted, { env, http, signal }: SourceContext): Api {
-  const base = (wanted.apiUrl ?? env.GITHUB_API_URL ?? PUBLIC_API).replace(/\/+$/, '');
+  const base = (wanted.apiUrl ?? (env.GITHUB_API_URL || PUBLIC_API)).replace(/\/+$/, '');
   if (!/^https?:\/\//i.test(base) || !URL.canParse(base)) {
     const name = wanted.apiUrl === undefined ? 'GITHUB_API_URL' : '`github.api-url`';
-    throw new ResError('config-invalid', `${name} is not an http or https URL: ${base}`);
+    throw new ResError('config-invalid', `${name} is not an http or https URL: ${redactUrl(base)}`, {
+      hint: 'Leave it out for github.com, or set it to the API of another server: https://HOST/api/v3.',
+    });
   }
   const token = tokenFor(base, env);
   const headers = {
@@ -129,7 +132,7 @@ async function findRelease(wanted: Wanted, tag: string, context: SourceContext):
   if (release === undefined) {
     throw new ResError(
       'http-status',
-      `${api.base}: the answer about release ${tag} of ${wanted.repo} makes no sense`,
+      `${redactUrl(api.base)}: the answer about release ${tag} of ${wanted.repo} makes no sense`,
       {
         hint: 'Check the address of the API (GITHUB_API_URL, api-url).',
       },

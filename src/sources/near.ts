@@ -9,13 +9,6 @@ export function byNearness(wanted: string, names: readonly string[]): readonly s
     .map(({ name }) => name);
 }
 
-/** The nearest name when it is near enough to be a slip of the keyboard. */
-export function nearest(wanted: string, names: readonly string[]): string | undefined {
-  const [best] = byNearness(wanted, names);
-  if (best === undefined) return undefined;
-  return distance(wanted, best) <= Math.max(2, Math.floor(wanted.length / 4)) ? best : undefined;
-}
-
 /** Names for a message: up to `limit`, and how many more there are. */
 export function listed(names: readonly string[], limit: number): string {
   const more = names.length - limit;

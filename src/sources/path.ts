@@ -4,9 +4,9 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import picomatch from 'picomatch';
+import { nearest } from '../manifest/nearest.js';
 import { ResError } from '../model/error.js';
 import { errorCode, ioError } from '../store/files.js';
-import { nearest } from './near.js';
 import { textOf } from './recipe.js';
 import type { Source } from './source.js';
 

@@ -2,6 +2,7 @@
 // useless, or a recipe that did not come through the schema, is still the user's error and not a crash.
 import { ResError } from '../model/error.js';
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from '../model/json.js';
+import { redactUrl } from './redact.js';
 
 function wrong(field: string, expected: string): ResError {
   return new ResError('manifest-invalid', `\`${field}\`: ${expected} expected`);
@@ -32,9 +33,13 @@ export function listOf(value: Json | undefined, field: string): readonly [Json, 
 export function urlOf(value: Json | undefined, field: string): string {
   const url = textOf(value, field);
   if (!/^(?:https?:\/\/|file:)/i.test(url) || !URL.canParse(url)) {
-    throw new ResError('manifest-invalid', `\`${field}\`: \`${url}\` is not an http, https or file URL`, {
-      hint: 'A file of the workspace is `path: FILE`.',
-    });
+    throw new ResError(
+      'manifest-invalid',
+      `\`${field}\`: \`${redactUrl(url)}\` is not an http, https or file URL`,
+      {
+        hint: 'A file of the workspace is `path: FILE`.',
+      },
+    );
   }
   return url;
 }

@@ -5,9 +5,13 @@ import { isJsonArray, isJsonObject, type Json, type JsonObject } from '../model/
 const SIGNED =
   /^(?:x-(?:amz|goog|oss|ms)-.+|sig|signature|hmac|token|access_token|auth_token|private_token|auth|jwt|api_?key|awsaccesskeyid|googleaccessid|key-pair-id|password|secret)$/i;
 
-/** The URL without user info, fragment and signed query. A text that is no http(s) URL is returned as it is. */
+/**
+ * The URL without user info, fragment and signed query. A text that is no http(s) URL is returned as it is; one that was
+ * to be a URL and cannot be read as one, without all that could be a secret in it.
+ */
 export function redactUrl(url: string): string {
-  if (!/^https?:/i.test(url) || !URL.canParse(url)) return url;
+  if (!/^https?:/i.test(url)) return url;
+  if (!URL.canParse(url)) return url.replace(/[?#].*$/s, '').replace(/^([a-z]+:\/*)[^/]*@/i, '$1');
   const parsed = new URL(url);
   parsed.username = '';
   parsed.password = '';

@@ -67,6 +67,11 @@ export async function fsyncDir(path: string): Promise<void> {
   }
 }
 
+/** Puts a file, or a directory with all below it, on disk. Rejects with the system's error. */
+export async function fsyncAll(path: string): Promise<void> {
+  await fsyncTree(path, await lstat(path));
+}
+
 async function fsyncTree(path: string, stats: Stats): Promise<void> {
   if (stats.isFile()) return fsyncFile(path);
   if (!stats.isDirectory()) return;
@@ -84,7 +89,7 @@ async function fsyncTree(path: string, stats: Stats): Promise<void> {
  */
 export async function publish(temp: string, final: string): Promise<void> {
   try {
-    await fsyncTree(temp, await lstat(temp));
+    await fsyncAll(temp);
     await renameOver(temp, final);
     await fsyncDir(dirname(final));
   } catch (error) {

@@ -17,6 +17,8 @@ export interface KeyedLogOptions<V> {
   readonly version: number;
   /** Undefined for what is no V; the record then counts as damaged. A V must not be null. */
   readonly decode: (value: unknown) => V | undefined;
+  /** Absolute. Keys that are paths below it are written relative to it: they hold when the folder is moved, or seen from a container. */
+  readonly root?: string;
 }
 
 const FORMAT = 'res-log';
@@ -105,7 +107,8 @@ export class KeyedLog<V> {
     return log;
   }
 
-  get(key: string): V | undefined {
+  get(name: string): V | undefined {
+    const key = this.#written(name);
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
     if (entry instanceof Decoded) return entry.value;
@@ -125,12 +128,14 @@ export class KeyedLog<V> {
   }
 
   /** Counts at once; is on disk after `flush`. */
-  set(key: string, value: V): void {
+  set(name: string, value: V): void {
+    const key = this.#written(name);
     this.#entries.set(key, new Decoded(value));
     this.#pending.set(key, value);
   }
 
-  delete(key: string): void {
+  delete(name: string): void {
+    const key = this.#written(name);
     if (!this.#entries.delete(key)) return;
     this.#pending.set(key, undefined);
   }
@@ -138,8 +143,18 @@ export class KeyedLog<V> {
   *entries(): IterableIterator<[string, V]> {
     for (const key of [...this.#entries.keys()]) {
       const value = this.get(key);
-      if (value !== undefined) yield [key, value];
+      if (value !== undefined) yield [this.#named(key), value];
     }
+  }
+
+  #written(name: string): string {
+    const { root } = this.#options;
+    return root !== undefined && name.startsWith(`${root}/`) ? name.slice(root.length + 1) : name;
+  }
+
+  #named(key: string): string {
+    const { root } = this.#options;
+    return root === undefined || key.startsWith('/') ? key : `${root}/${key}`;
   }
 
   get size(): number {

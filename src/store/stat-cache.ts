@@ -105,10 +105,12 @@ export class StatCache {
   /**
    * Remembers the digest of a file or directory that res has just written and given its final name. Trusted after `settle`.
    * Rejects with ResError `io` when it is not there.
+   * @param made how the file was before it got that name: one that was written to since is not remembered.
    */
-  async record(path: string, digest: Digest): Promise<void> {
+  async record(path: string, digest: Digest, made?: Pick<BigIntStats, 'size' | 'mtimeNs'>): Promise<void> {
     const stats = await statOrAbsent(path);
     if (stats === undefined) throw new ResError('io', `cannot look at ${path}: no such file or folder`);
+    if (made && (stats.size !== made.size || stats.mtimeNs !== made.mtimeNs)) return;
     const key = stats.isDirectory() ? directoryKey(path) : path;
     // Where res writes outputs it may also ask the clock of that file system.
     this.#clock.adopt(dirname(resolve(path)), stats.dev);

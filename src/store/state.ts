@@ -55,7 +55,7 @@ export interface State {
   readonly traces: KeyedLog<Trace>;
   /** By absolute path; of directories, with a `/` at the end. */
   readonly files: KeyedLog<FileRecord>;
-  /** By absolute path. */
+  /** By absolute path; in the file, by the path from the workspace's folder for what lies in it. */
   readonly outputs: KeyedLog<OutputRecord>;
   /** By node name. */
   readonly nodes: KeyedLog<NodeRecord>;
@@ -71,14 +71,17 @@ export interface State {
 
 const VERSION = 1;
 
-/** Reads what is known; nothing is written before `flush`. Throws ResError `io`. */
-export function openState(dir: string): State {
-  const open = <V>(name: string, decode: (value: unknown) => V | undefined) =>
-    KeyedLog.open(join(dir, `${name}.log`), { version: VERSION, decode });
+/**
+ * Reads what is known; nothing is written before `flush`. Throws ResError `io`.
+ * @param root the workspace's folder, absolute: what res made in it is known to be its own wherever the folder is moved
+ */
+export function openState(dir: string, root?: string): State {
+  const open = <V>(name: string, decode: (value: unknown) => V | undefined, keys: { root?: string } = {}) =>
+    KeyedLog.open(join(dir, `${name}.log`), { version: VERSION, decode, ...keys });
   const logs = {
     traces: open('traces', decodeTrace),
     files: open('files', decodeFile),
-    outputs: open('outputs', decodeOutput),
+    outputs: open('outputs', decodeOutput, root === undefined ? {} : { root }),
     nodes: open('nodes', decodeNode),
     tools: open('tools', decodeTool),
   };

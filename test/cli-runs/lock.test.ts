@@ -409,3 +409,74 @@ describe('releases that move on', () => {
     expect(site.server.connections).toBe(0);
   });
 });
+
+describe('a pin in the manifest', () => {
+  it('gets into the lock only with the content that it holds for: a slip in it can be corrected', async () => {
+    const server = await openServer();
+    const file = await server.file('tool', KERNEL);
+    const manifest = (pin: string) =>
+      `res: 1\nartifacts:\n  tool: { url: "${file.url}", sha256: ${pin}, output: tool }\ndefault: [tool]\n`;
+    const work = makeWorkspace(manifest('e'.repeat(64)));
+    const { res } = inFolder(work, {});
+    expectFailed(await res('build'), [/wrong checksum/]);
+    expect(work.text(LOCK)).not.toContain('e'.repeat(64));
+    work.write('resources.yaml', manifest(file.sha256));
+    expectDone(await res('build'));
+    expect(work.text(LOCK)).toContain(file.sha256);
+    expectDone(await res('build --frozen'));
+  });
+
+  it('is enough for --frozen where the content was at hand already', async () => {
+    const server = await openServer();
+    const file = await server.file('tool', KERNEL);
+    const manifest = (query: string) =>
+      `res: 1\nartifacts:\n  tool: { url: "${file.url}${query}", sha256: ${file.sha256}, size: ${file.size}, output: tool }\ndefault: [tool]\n`;
+    const work = makeWorkspace(manifest(''));
+    const { res } = inFolder(work, {});
+    expectDone(await res('build'));
+    work.write('resources.yaml', manifest('?v=2'));
+    expectFailed(await res('build --frozen'), [/the lock has no entry for url:.*\?v=2/]);
+    expectDone(await res('build'));
+    expectDone(await res('build --frozen'));
+  });
+});
+
+describe('`verify` of an artifact', () => {
+  const verified = (kind: string, sha256: string) =>
+    `res: 1\nartifacts:\n  tool: { ${kind}, verify: { sha256: ${sha256} }${kind.startsWith('path') ? '' : ', output: tool'} }\ndefault: [tool]\n`;
+
+  it('holds for content that was fetched before it was asked for', async () => {
+    const server = await openServer();
+    const file = await server.file('tool', KERNEL);
+    const work = makeWorkspace(verified(`url: "${file.url}"`, file.sha256));
+    const { res } = inFolder(work, {});
+    expectDone(await res('build'));
+    work.write('resources.yaml', verified(`url: "${file.url}"`, 'a'.repeat(64)));
+    expectFailed(await res('build'), [
+      /error: tool: tool does not have the checksum that `verify` asks for/,
+      file.sha256,
+      'a'.repeat(64),
+      /resources\.yaml:3:/,
+    ]);
+  });
+
+  it('holds for files of the workspace', async () => {
+    const work = makeWorkspace({
+      'resources.yaml': verified('path: tool.bin', 'a'.repeat(64)),
+      'tool.bin': KERNEL,
+    });
+    const { res } = inFolder(work, {});
+    expectFailed(await res('build'), [/error: tool: tool\.bin does not have the checksum/, hex(KERNEL)]);
+    expect(work.exists('resources')).toBe(false);
+    work.write('resources.yaml', verified('path: tool.bin', hex(KERNEL)));
+    expectDone(await res('build'));
+  });
+
+  it('stops before the download when the publisher says another sum', async () => {
+    const site = await openSite({
+      manifest: verified(`github: { repo: ${REPO}, release: v1, asset: vmlinux }`, 'a'.repeat(64)),
+    });
+    expectFailed(await site.res('build'), [/error: tool: vmlinux does not have the checksum/]);
+    expect(site.server.requests().filter(({ path }) => !path.startsWith('/repos/'))).toEqual([]);
+  });
+});

@@ -408,6 +408,23 @@ default: [disk]
     expect(work.read('check.raw').equals(first)).toBe(true);
   });
 
+  it('a copy of a file in the workspace leaves that file where it is', async () => {
+    const scene = openScene({
+      'resources.yaml': `res: 1
+artifacts: { words: { path: words.txt } }
+targets: { again: { copy: words, output: again, executable: true } }
+default: [again]
+`,
+      'words.txt': 'one\n',
+    });
+    await scene.built();
+    expect(scene.work.text('resources/again')).toBe('one\n');
+    expect(scene.work.text('words.txt')).toBe('one\n');
+    expect(inode(scene.work.path('resources/again'))).not.toBe(inode(scene.work.path('words.txt')));
+    expect(statSync(scene.work.path('resources/again')).mode & 0o111).not.toBe(0);
+    expect((await scene.run(['build'])).stdout).toBe('up to date\n');
+  });
+
   it('a workspace that is moved is as it was', async () => {
     const scene = open();
     await scene.built();

@@ -155,4 +155,35 @@ describe('update', () => {
     expectDone(await site.res('update data kernel'));
     expect(site.server.requests().map(({ path }) => path)).toEqual([`${API_RELEASES}/tags/v1`]);
   });
+
+  it('fetches no more at once than a build does', async () => {
+    const site = await openSite({ digests: false, storage: 'none' });
+    site.work.write('resources.yaml', `${site.work.text('resources.yaml')}pools: { network: 1 }\n`);
+    const frees: (() => void)[] = [];
+    for (const part of site.parts()) {
+      const until = new Promise<void>((resolve) => frees.push(resolve));
+      site.server.fault(part, { stall: { after: 10, until } });
+    }
+    const run = site.start('update data');
+    for (const [i, part] of site.parts().entries()) {
+      await site.server.until(({ path, state }) => path === part.contentPath && state === 'stalled');
+      expect(site.server.requests().filter(({ path }) => path.includes('/download/'))).toHaveLength(i + 1);
+      frees[i]?.();
+    }
+    expectDone(await run.result);
+  });
+
+  it.each(['update', 'build'])(
+    'of an API that does not answer ends with 130 at once when interrupted (%s)',
+    async (command) => {
+      const site = await openSite();
+      site.server.faultAlways(`${API_RELEASES}/tags/v1`, { answer: 'never' });
+      const run = site.start(command);
+      await site.server.until(({ state }) => state === 'stalled');
+      run.signal('SIGINT');
+      const { status, stderr } = await run.result;
+      expect(status, stderr).toBe(130);
+      expect(site.work.exists(LOCK)).toBe(false);
+    },
+  );
 });

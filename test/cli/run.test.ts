@@ -87,6 +87,9 @@ describe('--version', () => {
 describe('bad usage', () => {
   it.each([
     ['an unknown command', ['statsu'], "unknown command 'statsu'", 'did you mean `status`?'],
+    ['help for an unknown command', ['help', 'statsu'], "unknown command 'statsu'", 'did you mean `status`?'],
+    ['a folder that is not there', ['-C', 'gone', 'status'], '-C: there is no folder', undefined],
+    ['a file for a folder', ['status', '-C', 'resources.yaml'], '-C: there is no folder', undefined],
     ['an unknown flag', ['build', '--frozn'], "unknown option '--frozn'", 'did you mean `--frozen`?'],
     ['an unknown param', ['build', '--arhc', 'x'], "unknown option '--arhc'", 'did you mean `--arch`?'],
     ['a flag of another command', ['build', '--check'], "unknown option '--check'", undefined],
@@ -311,7 +314,28 @@ describe('build', () => {
   });
 });
 
+it('several errors at once are all told, each with its hint', async () => {
+  const { stderr } = await res(['list', '--arch', 'arm46', '--set', 'versoin=x'], { cwd: workspace().dir });
+  expect(stderr.split('\n')).toEqual([
+    'error: the param `arch` cannot be `arm46`',
+    '  hint: did you mean `arm64`?',
+    expect.stringMatching(/^error: this manifest has no param `versoin`/),
+    '',
+  ]);
+});
+
 describe('doctor', () => {
+  it('says how a qemu-img that does not run ended', async () => {
+    const space = workspace();
+    mkdirSync(space.path('bin'));
+    space.write('bin/qemu-img', '#!/bin/sh\nexit 3\n');
+    chmodSync(space.path('bin/qemu-img'), 0o755);
+    const env = { PATH: space.path('bin') };
+    const { status, stdout } = await res(['doctor', '--offline'], { cwd: space.dir, env });
+    expect(status).toBe(1);
+    expect(stdout).toMatch(/^fail {2}qemu-img +.*bin\/qemu-img does not run: exit status 3$/m);
+  });
+
   it('shows no secret', async () => {
     const env = { GITHUB_TOKEN: 'ghp_secret', HTTPS_PROXY: 'http://ann:hunter2@proxy.example.org:3128' };
     const { stdout } = await res(['doctor', '--offline'], { cwd: workspace().dir, env });

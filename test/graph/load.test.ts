@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { closure } from '../../src/graph/select.js';
 import { references } from '../../src/plan/registry.js';
-import { errorOf, load } from '../manifest/workspace.js';
+import { complaintsOf, errorOf, load } from '../manifest/workspace.js';
 
 function chain(length: number): string {
   const links = Array.from({ length }, (_, i) => `  n${i + 1}: { copy: n${i}, output: out/${i + 1} }\n`);
@@ -19,6 +19,15 @@ describe('a manifest', () => {
   it('with a mistake in each of 3,000 nodes gets all the complaints', () => {
     const error = errorOf(() => load(chain(3000).replaceAll('copy: n', 'copy: m'), { kinds: references }));
     expect(error.message).toBe('resources.yaml has 3000 errors');
+  });
+
+  it('is not accused of lacking the field that it has wrong', () => {
+    const text = complaintsOf(
+      'res: 1\nartifacts:\n  a: { path: x }\ntargets:\n  b: { convert: a, to: rwa }\n',
+      { kinds: references },
+    );
+    expect(text).toMatch(/found `rwa`/);
+    expect(text).not.toMatch(/missing/);
   });
 
   it('whose kinds are not registered is a bug, not a mistake of the user', () => {

@@ -253,6 +253,7 @@ describe('mirrors', () => {
   it.each([
     ['https://a.org', 'RES_MIRRORS: `https://a.org` has no `=`'],
     ['a.org=https://b.org', 'RES_MIRRORS: `a.org` is not an http, https or file URL'],
+    ['https://ann:hunter2@a.org', 'RES_MIRRORS: `https://a.org` has no `=`'],
     ['https://a.org=', 'RES_MIRRORS: `` is not an http, https or file URL'],
   ])('are refused as %s', (mirrors, message) => {
     expect(errorOf(() => load(text, { env: { RES_MIRRORS: mirrors } }))).toMatchObject({

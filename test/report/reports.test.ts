@@ -35,6 +35,23 @@ raw-disk    convert  failed            input changed: qcow2: sha256:11111111… 
     );
   });
 
+  it('does not say of what was never built that its inputs are stale', () => {
+    const reasons = [
+      { code: 'never-built' as const, detail: '' },
+      { code: 'input-stale' as const, detail: 'merged', subject: 'merged' },
+    ];
+    const made = plan([nodePlan('raw', 'convert', { state: 'stale', reasons })]);
+    expect(statusText(made, page80)[1]).toBe('raw   convert  stale  never built');
+    expect(statusJson(made).nodes[0]?.reasons.map(({ code }) => code)).toEqual([
+      'never-built',
+      'input-stale',
+    ]);
+  });
+
+  it('has words for a manifest without nodes', () => {
+    expect(statusText(plan([]), page80)).toEqual(['the manifest has no nodes']);
+  });
+
   it('says with colours nothing that words do not say', () => {
     const coloured = statusText(stalePlan, { ...page80, paint: createPaint(true) });
     expect(coloured.join('\n')).toContain('\x1b[33mstale\x1b[39m');
@@ -65,6 +82,16 @@ describe('plan', () => {
 4 to run, 1 to restore, 1 fresh; 390 MiB to download; about 16.2 s beside the download
 disk: 2.4 GiB needed, 83.8 GiB free in resources`,
     );
+  });
+
+  it('counts a node once that is a step of its own and streams through another one', () => {
+    const forced = plan([], [step('merged', 'execute'), step('qcow2', 'execute', { through: ['merged'] })]);
+    expect(planJson({ ...planned, plan: forced }).summary).toEqual({ run: 2, restore: 0, fresh: 0 });
+  });
+
+  it('names a source that could not be asked once', () => {
+    const unresolved = [{ node: 'a', message: 'a: no network' }];
+    expect(planText({ ...planned, unresolved }, page80)).toContain('not resolved: a: no network');
   });
 
   it('says what room is missing', () => {
@@ -219,6 +246,21 @@ log         .res/logs/raw-disk.log`,
   );
 });
 
+it('show makes no figures up: no duration of a failure, no run of a file of the workspace', () => {
+  const shown = {
+    node: node('kernel', 'url', { recipe: { url: 'https://example.org/k' }, section: 'artifact' }),
+    plan: nodePlan('kernel', 'url', { state: 'failed' }),
+    output: null,
+    source: { id: 'url:https://example.org/k', entry: undefined },
+    lastRun: { at: Date.UTC(2024, 4, 6, 7, 8, 9), durationMs: 0, status: 'failed' as const },
+    log: undefined,
+    sha256: undefined,
+  };
+  expect(showText(shown, page80)).toContain('last run    failed, 2024-05-06 07:08:09 UTC');
+  const file = { ...shown, source: undefined, lastRun: undefined };
+  expect(showText(file, page80).join('\n')).not.toContain('last run');
+});
+
 describe('a build ends with', () => {
   const result = {
     ok: true,
@@ -281,6 +323,9 @@ it('verify names what does not hold', () => {
     state: 'mismatch' as const,
     actual: 'y',
   };
+  expect(verifyText({ ok: true, checked: [], bytes: 0 }, page80)).toEqual([
+    '0 files checked: res has made nothing of it here yet',
+  ]);
   expect(verifyText({ ok: true, checked: [ok], bytes: 1 }, page80)).toEqual([
     '1 file checked, 1 B: all as recorded',
   ]);
@@ -347,6 +392,22 @@ describe('a failure', () => {
   it('names the signal of what was killed', () => {
     const killed = { ...report, command: { argv: ['x'], signal: 'SIGKILL', tail: [] } };
     expect(errorText(killed, page80)).toContain('  ended: killed by SIGKILL');
+  });
+  it('of several things at once has each on lines of its own, the first one with its hint', () => {
+    const several = {
+      ...report,
+      command: null,
+      log: null,
+      message: 'a: not at hand\nb: not at hand',
+      hint: 'get a\nget b',
+      diagnostics: [{ message: 'no node is called `c`', hint: 'did you mean `cc`?' }],
+    };
+    expect(errorText(several, page80)).toEqual([
+      'error: a: not at hand\n  b: not at hand',
+      '  hint: get a\n        get b',
+      'error: no node is called `c`',
+      '  hint: did you mean `cc`?',
+    ]);
   });
   it('of a manifest is told by each of its complaints', () => {
     const location = { file: 'resources.yaml', line: 3, column: 5, text: '    marge: a', length: 5 };

@@ -170,8 +170,11 @@ describe('an asset that cannot be had', () => {
   });
 
   it('has an API address that is none', async () => {
-    const context = bench().context({ GITHUB_API_URL: 'ghe' });
-    expect((await failure(githubSource.resolve(wanted('a'), context))).code).toBe('config-invalid');
+    const context = bench().context({ GITHUB_API_URL: 'http://ann:hunter2@:80' });
+    const error = await failure(githubSource.resolve(wanted('a'), context));
+    expect(error.code).toBe('config-invalid');
+    expect(error.message).not.toContain('hunter2');
+    expect(error.hint).toContain('https://HOST/api/v3');
   });
 });
 
@@ -259,6 +262,10 @@ describe('a token', () => {
     expect(await headersFor('https://ghe.example/api/v3', { GITHUB_API_URL: 'https://ghe.example/' })).toBe(
       'Bearer secret',
     );
+  });
+
+  it('goes to the public API when the variable that names another server is empty', async () => {
+    expect(await headersFor(undefined, { GITHUB_API_URL: '' })).toBe('Bearer secret');
   });
 
   it('goes nowhere that only a manifest names, and nowhere in clear', async () => {

@@ -15,6 +15,11 @@ describe('a URL that is shown', () => {
     expect(redactUrl('file:images/a b')).toBe('file:images/a b');
   });
 
+  it('has no secret either when it cannot be read as a URL', () => {
+    expect(redactUrl('http://u:p@a.org:99999/x?token=t')).toBe('http://a.org:99999/x');
+    expect(redactUrl('http://u:p@[a.org')).toBe('http://[a.org');
+  });
+
   it('is redacted inside other text too', () => {
     expect(redactText('failed: https://u:p@a.org/x?sig=1, then "http://b.org/?token=t"')).toBe(
       'failed: https://a.org/x then "http://b.org/"',

@@ -61,20 +61,25 @@ async function examineManifest(context: Context): Promise<{ graph: Graph | undef
 async function examineQemuImg({ env }: Context, system: System, graph: Graph | undefined): Promise<Check> {
   const path = system.which('qemu-img');
   if (path === undefined) return missingQemuImg(system, graph === undefined || needsQemuImg(graph));
-  const { stdout, stderr, failed } = await execa(path, ['--version'], {
+  const result = await execa(path, ['--version'], {
     stdin: 'ignore',
     reject: false,
     timeout: 10_000,
     extendEnv: false,
     env: { PATH: env.PATH, HOME: env.HOME, LANG: 'C.UTF-8' },
   });
-  const said = (failed ? stderr || stdout : stdout).split('\n', 1)[0] ?? '';
+  const { failed, stdout, stderr } = result;
+  const [said = ''] = (failed ? stderr || stdout || howItEnded(result) : stdout).split('\n', 1);
   return {
     name: 'qemu-img',
     state: failed ? 'fail' : 'ok',
     detail: failed ? `${path} does not run: ${said}` : `${said.replace(/^qemu-img version /, '')}, ${path}`,
     hint: failed ? "Install it anew with the system's package manager." : null,
   };
+}
+
+function howItEnded({ exitCode, signal }: { readonly exitCode?: number; readonly signal?: string }): string {
+  return exitCode === undefined ? `stopped by ${signal ?? 'the system'}` : `exit status ${exitCode}`;
 }
 
 function needsQemuImg({ nodes }: Graph): boolean {
@@ -115,7 +120,7 @@ function examineRecords({ env, out }: Context, graph: Graph): readonly Check[] {
     const lock: Check = {
       name: 'lock',
       state: 'ok',
-      detail: `${count(workspace.lock.size, 'source')} in ${out.page.path(workspace.lockFile)}, ${unlocked.size} of this variant not locked yet`,
+      detail: `${count(workspace.lock.size, 'source')} in ${out.page.path(workspace.lockFile)}${unlocked.size === 0 ? '' : `, ${unlocked.size} of this variant not locked yet`}`,
       hint: unlocked.size === 0 ? null : 'The next build locks them: keep the file in version control.',
     };
     const { damage } = workspace.state;

@@ -47,6 +47,8 @@ async function offered(
   }
   if (command === undefined)
     return grammar.commands.map(({ name, summary }) => ({ value: name, about: summary }));
+  if (command === 'help')
+    return grammar.commands.map(({ name, summary }) => ({ value: name, about: summary }));
   if (command === 'init') return grammar.templates;
   if (command === 'completion') return ['bash', 'zsh', 'fish'].map((value) => ({ value, about: '' }));
   const spec = grammar.commands.find(({ name }) => name === command);

@@ -16,7 +16,7 @@ export function createBuildFace({ flags, env, out, err }: Context, graph: Graph)
   });
 }
 
-export async function createFace(options: FaceOptions): Promise<Face> {
+async function createFace(options: FaceOptions): Promise<Face> {
   switch (chooseFace(options)) {
     case 'json':
       return (await import('./json.js')).jsonFace(options.to);

@@ -8,7 +8,7 @@ import { oneLine } from '../../report/text.js';
 
 type EventOf<T extends BuildEvent['type']> = Extract<BuildEvent, { type: T }>;
 
-export function startedText({ work, detail, through, node }: EventOf<'started'>): string {
+function startedText({ work, detail, through, node }: EventOf<'started'>): string {
   const verb = { download: 'downloading', execute: detail === '' ? 'running' : '', restore: 'restoring' }[
     work
   ];
@@ -16,11 +16,7 @@ export function startedText({ work, detail, through, node }: EventOf<'started'>)
   return `${chainText({ through, node })}: ${words}`;
 }
 
-export function finishedText(
-  event: EventOf<'finished'>,
-  page: Page,
-  place: (output: string) => string,
-): string {
+function finishedText(event: EventOf<'finished'>, page: Page, place: (output: string) => string): string {
   const { node, work, duration_ms, size, output } = event;
   const verb = { download: 'downloaded', execute: 'made', restore: 'restored' }[work];
   const where = output === null ? '' : ` → ${place(output)}`;

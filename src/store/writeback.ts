@@ -1,0 +1,41 @@
+// Writing back while a file grows: the sync at the end of a big file then waits for its last part only, and the disk is
+// busy while bytes are still made. It changes nothing of what is durable when: the final sync stays where it was.
+import { open } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { errorCode } from './files.js';
+
+/** Between the end of one sync and the start of the next, ms. */
+const PAUSE_MS = 200;
+
+/** Does `work`, which writes the file at `path`, and has the system write back what there is of it in the meantime. */
+export async function writingBack<T>(path: string, work: () => Promise<T>): Promise<T> {
+  const over = new AbortController();
+  const syncing = syncRepeatedly(path, over.signal);
+  try {
+    return await work();
+  } finally {
+    over.abort();
+    await syncing;
+  }
+}
+
+async function syncRepeatedly(path: string, over: AbortSignal): Promise<void> {
+  while (!over.aborted) {
+    await delay(PAUSE_MS, undefined, { signal: over }).catch(() => undefined);
+    if (!over.aborted) await syncOnce(path);
+  }
+}
+
+/** What cannot be synced now (not there yet, disk full) is met again by the writer or the final sync, and reported there. */
+async function syncOnce(path: string): Promise<void> {
+  try {
+    const file = await open(path, 'r');
+    try {
+      await file.datasync();
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (errorCode(error) === undefined) throw error;
+  }
+}

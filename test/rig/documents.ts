@@ -1,0 +1,105 @@
+// The documents in docs/ as data: their fenced blocks, links and headings; and console sessions, run as they stand there.
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { MAIN, REPO_ROOT } from './places.js';
+
+export const DOCS = join(REPO_ROOT, 'docs');
+
+export interface Block {
+  readonly file: string;
+  /** Of its fence, from 1. */
+  readonly line: number;
+  /** What stands behind the fence: `yaml`, `yaml wrong`, `console`, … */
+  readonly info: string;
+  readonly text: string;
+}
+
+export interface Document {
+  readonly file: string;
+  readonly text: string;
+  readonly blocks: readonly Block[];
+}
+
+export function readDocuments(): readonly Document[] {
+  return readdirSync(DOCS)
+    .filter((name) => name.endsWith('.md'))
+    .map((file) => readDocument(file));
+}
+
+export function readDocument(file: string): Document {
+  const text = readFileSync(join(DOCS, file), 'utf8');
+  const blocks = [...text.matchAll(/^```([^\n]*)\n(.*?)^```$/gms)].map(
+    ({ 1: info = '', 2: body = '', index }) => ({
+      file,
+      line: text.slice(0, index).split('\n').length,
+      info,
+      text: body,
+    }),
+  );
+  return { file, text, blocks };
+}
+
+/** Without fenced blocks. */
+export function proseOf({ text }: Document): string {
+  return text.replace(/^```[^\n]*\n.*?^```$/gms, '');
+}
+
+/** The fragments that lead to the headings of a text, as GitHub makes them. */
+export function anchorsOf(text: string): ReadonlySet<string> {
+  const prose = text.replace(/^```[^\n]*\n.*?^```$/gms, '');
+  return new Set(
+    [...prose.matchAll(/^#+ (.*)$/gm)].map(([, title = '']) =>
+      title
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N} _-]/gu, '')
+        .replaceAll(' ', '-'),
+    ),
+  );
+}
+
+/** The text between a heading and the next one of the same or a higher level. A table may begin with `#` and two spaces. */
+export function sectionOf({ text }: Document, title: string): string {
+  const lines = text.split('\n');
+  const start = lines.findIndex((line) => line.replace(/^#+ /, '') === title && line.startsWith('#'));
+  if (start < 0) throw new Error(`there is no section ${title}`);
+  const level = /^#+/.exec(lines[start] ?? '')?.[0].length ?? 1;
+  const length = lines.slice(start + 1).findIndex((line) => {
+    const hashes = /^(#+) \S/.exec(line)?.[1];
+    return hashes !== undefined && hashes.length <= level;
+  });
+  return lines.slice(start, length < 0 ? undefined : start + 1 + length).join('\n');
+}
+
+/** The commands of a console block, each as typed behind its `$ `. What a log says of qemu-img's looks the same. */
+export function commandsOf({ text }: Block): readonly string[] {
+  return text.split('\n').flatMap((line) => (/^\$ (?!qemu-img )/.test(line) ? [line.slice(2)] : []));
+}
+
+/** Runs commands in a folder, one after the other, with `res` on hand, and gives the session as a console shows it. */
+export function runSession(commands: readonly string[], cwd: string): string {
+  return commands
+    .map((command) => {
+      const script = `res() { '${process.execPath}' '${MAIN}' "$@"; }\n{ ${command}\n} 2>&1 || true`;
+      const printed = execFileSync('sh', ['-c', script], {
+        cwd,
+        encoding: 'utf8',
+        env: { PATH: process.env.PATH, HOME: cwd, LANG: 'C.UTF-8' },
+      });
+      return `$ ${command}\n${printed}`;
+    })
+    .join('');
+}
+
+/** What differs from machine to machine and run to run, made equal: durations, digests, versions, free space, dates. */
+export function normalise(session: string): string {
+  return session
+    .replace(/\b\d+(?:\.\d+)? (?:ms|s)\b/g, 'TIME')
+    .replace(/"(duration_ms|done|total|at)":\d+/g, '"$1":N')
+    .replace(/\b[0-9a-f]{64}\b/g, 'HEX')
+    .replace(/\b[0-9a-f]{8}…/g, 'HEX…')
+    .replace(/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, 'UUID')
+    .replace(/\d+(?:\.\d+)? [KMGT]iB free/g, 'SPACE free')
+    .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC/g, 'DATE')
+    .replace(/qemu-img version .*/g, 'qemu-img version N');
+}
