@@ -72,10 +72,13 @@ async function bundle(root, outdir) {
   chmodSync(join(outdir, 'cli/main.js'), 0o755);
 }
 
-/** With the lines that are wrong: the message of esbuild's own error leaves out all but the first five. */
-function explain(error) {
+/**
+ * With the lines that are wrong: the message of esbuild's own error leaves out all but the first five.
+ * Not with formatMessagesSync, which waits for a worker thread, for ever when that does not come up.
+ */
+async function explain(error) {
   if (error.errors === undefined) throw error;
-  const lines = esbuild.formatMessagesSync(error.errors, { kind: 'error', color: false });
+  const lines = await esbuild.formatMessages(error.errors, { kind: 'error', color: false });
   throw new Error(`the sources do not compile:\n${lines.join('').trimEnd()}`);
 }
 

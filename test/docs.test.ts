@@ -58,7 +58,7 @@ describe('a YAML block', () => {
     },
   );
 
-  it('with a mistake is followed by what res says of it (vitest -u renews it)', async () => {
+  it('with a mistake is followed by what res says of it (`vitest run test/docs.test.ts -u` renews it)', async () => {
     let text = MANIFEST.text;
     const wrong = MANIFEST.blocks.filter(({ info }) => info === 'yaml wrong');
     expect(wrong.length).toBeGreaterThan(3);
@@ -167,7 +167,9 @@ describe('the page about the command line', () => {
     for (const schema of readdirSync(join(REPO_ROOT, 'schemas'))) expect(links).toContain(schema);
   });
 
-  it('shows what the program prints (vitest -u renews it)', { timeout: 120_000 }, async () => {
+  it('shows what the program prints (`vitest run test/docs.test.ts -u` renews it)', {
+    timeout: 120_000,
+  }, async () => {
     const quickstart = join(folder(), 'quickstart');
     cpSync(join(REPO_ROOT, 'examples', 'quickstart'), quickstart, {
       recursive: true,

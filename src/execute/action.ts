@@ -13,6 +13,7 @@ import type { Holding } from '../plan/places.js';
 import { makerOf } from '../plan/registry.js';
 import { findProgram } from '../plan/tools.js';
 import type { Workspace } from '../plan/workspace.js';
+import { digestDirectory } from '../store/directory.js';
 import { dataExtents } from '../store/extents.js';
 import { type ContentDigests, digestFile } from '../store/hashing.js';
 import { writingBack } from '../store/writeback.js';
@@ -135,9 +136,7 @@ class ActionRun {
       case 'filling': {
         await mkdir(temp);
         await making.fill(node.recipe, context);
-        const { digest, size } = await this.#options.workspace.cache.digestOfDirectory(temp, {
-          signal: this.#options.signal,
-        });
+        const { digest, size } = await digestDirectory(temp, { signal: this.#options.signal });
         const item: Item = { name: itemName(node, context.memberName), type: 'directory', digest, size };
         return { node, item, sha256: undefined, names: [] };
       }

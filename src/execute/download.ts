@@ -38,7 +38,16 @@ export interface Downloaded {
 }
 
 /** Where a download under way lies: the same for the same file of the same source, so that it is resumed. */
-export function partialPath(workspace: Workspace, identity: string, file: string): string {
+export function partialPath(
+  workspace: Workspace,
+  identity: string,
+  files: readonly Pick<LockedFile, 'name'>[],
+  index: number,
+): string {
+  const name = files[index]?.name ?? '';
+  // Files at different addresses may have one name.
+  const before = files.slice(0, index).filter((file) => file.name === name).length;
+  const file = before === 0 ? name : `${name}\n${before}`;
   return join(
     workspace.paths.partial,
     createHash('sha256').update(`${identity}\n${file}`).digest('hex').slice(0, 40),
@@ -86,7 +95,8 @@ export async function download(context: DownloadContext, remote: RemoteNode): Pr
       );
       const location = (await locations)[index];
       if (!location) throw new Error(`${identity} has no location for its file ${index}`);
-      const fetched = await fetchFile(context, remote, file, location, (now, total) => {
+      const partial = partialPath(workspace, identity, entry.files, index);
+      const fetched = await fetchFile(context, remote, { file, partial, location }, (now, total) => {
         done[index] = now;
         sizes[index] ??= total;
         report();
@@ -122,14 +132,17 @@ function knownItem({ name, sha256, size }: LockedFile): Item | undefined {
 async function fetchFile(
   context: DownloadContext,
   { node, source, identity }: RemoteNode,
-  file: LockedFile,
-  location: FetchLocation,
+  {
+    file,
+    partial,
+    location,
+  }: { readonly file: LockedFile; readonly partial: string; readonly location: FetchLocation },
   onProgress: (done: number, total: number | null) => void,
 ): Promise<Fetched> {
   try {
     return await context.fetcher.fetch({
       location,
-      partial: partialPath(context.workspace, identity, file.name),
+      partial,
       expected: {
         ...(file.sha256 === undefined ? {} : { sha256: file.sha256 }),
         ...(file.size === undefined ? {} : { size: file.size }),

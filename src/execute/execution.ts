@@ -2,7 +2,7 @@
 // Two questions drive it, asked from the requested nodes down: what is the content of a node (`know`), and are its
 // bytes where they should be (`obtain`). A node whose new content equals the old leaves everything above it alone.
 import { rm } from 'node:fs/promises';
-import { relative } from 'node:path';
+import { join, relative } from 'node:path';
 import { makingOf } from '../kinds/kind.js';
 import type { Content, Item } from '../model/content.js';
 import { contentSize } from '../model/content.js';
@@ -10,17 +10,26 @@ import { type Digest, digestAlgorithm } from '../model/digest.js';
 import { ResError } from '../model/error.js';
 import type { EventListener, Work } from '../model/event.js';
 import type { Node } from '../model/node.js';
-import { type Assessment, assess } from '../plan/assess.js';
+import { type Assessment, artifactContent, assess } from '../plan/assess.js';
 import type { Fusion } from '../plan/fusion.js';
-import { type Holding, Holdings, holds, occupantOf, outputPaths } from '../plan/places.js';
+import {
+  checkNames,
+  type Holding,
+  Holdings,
+  holds,
+  leftovers,
+  occupantOf,
+  outputPaths,
+} from '../plan/places.js';
 import { makerOf } from '../plan/registry.js';
 import type { Workspace } from '../plan/workspace.js';
 import type { Fetcher } from '../sources/fetch.js';
 import { errorCode, ioError } from '../store/files.js';
+import { digestFile } from '../store/hashing.js';
 import { ChainFailure, type ChainNode, type MadeNode, runAction, type Supply } from './action.js';
 import { download } from './download.js';
 import { errorReport } from './errors.js';
-import { correctMode, placeOutput, restoreOutput, temporaryFor } from './outputs.js';
+import { copyHolding, correctMode, placeOutput, restoreOutput, temporaryFor } from './outputs.js';
 import type { PoolName, Pools } from './pools.js';
 import { Throttle } from './progress.js';
 import { isLocal, offlineError, type RemoteNode, remoteNodes, saveLock } from './resolve.js';
@@ -116,7 +125,8 @@ export class Execution {
   async dropIntermediates(): Promise<void> {
     const kept = new Set<string>();
     for (const [name, content] of this.#contents) {
-      if (!this.#dropped.has(name) || this.#isAwaited(name)) for (const { digest } of content) kept.add(digest);
+      if (!this.#dropped.has(name) || this.#isAwaited(name))
+        for (const { digest } of content) kept.add(digest);
     }
     for (const { digest, type } of this.#dropped.values()) {
       if (!kept.has(digest)) await this.#workspace.store.remove(digest, type);
@@ -226,7 +236,8 @@ export class Execution {
       const maker = makerOf(node);
       if (maker.is === 'source') return this.#produceArtifact(node);
       const by = makingOf(maker.kind, node.recipe).by;
-      if (by === 'naming' || by === 'sharing') throw new Error(`${name} has no action of its own`);
+      if (by === 'naming') throw new Error(`${name} has no action of its own`);
+      if (by === 'sharing') return this.#verifyShared(node);
       return this.#produceTarget(node, maker.kind.pool);
     });
   }
@@ -234,6 +245,8 @@ export class Execution {
   async #produceArtifact(node: Node): Promise<Content> {
     const sums = await this.#upstream(node, () => this.#sumsPath(node));
     return this.#guard(node, async () => {
+      const held = await this.#verifyHeld(node, sums);
+      if (held) return held;
       const [remote] = remoteNodes(this.#workspace, [node.name]);
       if (!remote) throw new ResError('file-not-found', `${node.name}: its files are gone`);
       if (this.#o.offline && !isLocal(this.#workspace, node.name))
@@ -244,6 +257,7 @@ export class Execution {
 
   async #fetch(node: Node, remote: RemoteNode, sums: string | undefined): Promise<Content> {
     const started = Date.now();
+    checkNames(node, this.#workspace.lock.get(remote.identity)?.files ?? []);
     this.#start(node.name, 'download', this.#downloadName(remote), []);
     const progress = new Throttle(node.name, this.#o.listener);
     const { content, bytes } = await download(
@@ -265,13 +279,66 @@ export class Execution {
       remote,
     );
     this.downloadedBytes += bytes;
-    this.#contents.set(node.name, content);
     this.#holdings.refresh();
+    await this.#complete(node, content, 'download', started);
+    return content;
+  }
+
+  /** What of an artifact is at hand is held against its sums, and need not be fetched; undefined where it has to be. */
+  async #verifyHeld(node: Node, sums: string | undefined): Promise<Content | undefined> {
+    const maker = makerOf(node);
+    if (sums === undefined || maker.is !== 'source') return undefined;
+    const content = await artifactContent(this.#workspace, node, maker.source);
+    if (!content || !(await this.#holdings.findAll(node, content))) return undefined;
+    const started = Date.now();
+    this.#start(node.name, 'execute', `verify ${node.name}`, []);
+    for (const item of content)
+      await verifyContent(node, item.digest, [node.output, item.name].filter(isText), sums);
+    await this.#complete(node, content, 'execute', started);
+    return content;
+  }
+
+  /** The content of a node's input is held against what `verify` says of it under the node's own name. */
+  async #verifyShared(node: Node): Promise<Content> {
+    const [input] = node.references;
+    if (!input) throw new Error(`${node.name} has no input`);
+    const sums = await this.#upstream(node, () => this.#sumsPath(node));
+    const supply = await this.#upstream(node, () => this.#supply(node, input.node));
+    if (supply.from !== 'files') throw new Error(`${input.node} was to be at hand`);
+    const { holdings, items } = supply;
+    return this.#guard(node, () =>
+      this.#pooled('disk', node, async () => {
+        const started = Date.now();
+        this.#start(node.name, 'execute', describeWork(node), []);
+        for (const [i, item] of items.entries()) {
+          const sha256 = await this.#plainDigest(node, item, holdings[i]?.path ?? '');
+          await verifyContent(node, sha256, [node.output, item.name].filter(isText), sums);
+        }
+        this.#letGo(holdings);
+        await this.#complete(node, items, 'execute', started);
+        return items;
+      }),
+    );
+  }
+
+  async #plainDigest(node: Node, item: Item, path: string): Promise<Digest> {
+    if (item.type === 'directory') throw unverifiable(node);
+    if (digestAlgorithm(item.digest) === 'sha256') return item.digest;
+    return (await digestFile(path, 'sha256', { signal: this.#o.signal })).digest;
+  }
+
+  /** Accepted content gets its place, and is written down. */
+  async #complete(node: Node, content: Content, work: Work, started: number): Promise<void> {
+    this.#contents.set(node.name, content);
+    if (node.verify) {
+      const { key } = await this.#assess(node);
+      const durationMs = Date.now() - started;
+      if (key !== null) this.#workspace.state.traces.set(key, { content, durationMs, at: Date.now() });
+    }
     if (node.output !== undefined && !(await this.#inPlace(node, content)))
       await this.#putBack(node, content);
     await this.#record(node, Date.now() - started);
-    this.#finish(node, 'download', started, content);
-    return content;
+    this.#finish(node, work, started, content);
   }
 
   /** Runs work in its turn. When it fails the pool is closed before its place is given to the next one. */
@@ -304,10 +371,7 @@ export class Execution {
     // Before a place in the pool is taken: to make them may need it.
     const sums = new Map<string, string | undefined>();
     for (const made of [...streamedNodes(chain), node]) {
-      sums.set(
-        made.name,
-        await this.#upstream(node, () => this.#upstream(made, () => this.#sumsPath(made))),
-      );
+      sums.set(made.name, await this.#upstream(node, () => this.#upstream(made, () => this.#sumsPath(made))));
     }
     return this.#guard(node, () => this.#pooled(pool, node, () => this.#runChain(node, chain, sums)));
   }
@@ -350,11 +414,47 @@ export class Execution {
     return this.#moving.runAll(
       content.map(({ digest }) => digest),
       async () => {
-        const holdings = await this.#holdings.findAll(node, content);
+        const found = await this.#holdings.findAll(node, content);
+        const holdings = found && (await this.#secure(node, content, found));
         for (const { path } of holdings ?? []) this.#reading.set(path, (this.#reading.get(path) ?? 0) + 1);
         return holdings;
       },
     );
+  }
+
+  /** What lies where another node is about to put something else is needed in two places at once: it is copied. */
+  async #secure(node: Node, content: Content, found: readonly Holding[]): Promise<readonly Holding[]> {
+    const { store, paths } = this.#workspace;
+    const secured: Holding[] = [];
+    for (const [i, holding] of found.entries()) {
+      const item = content[i];
+      if (!item || holding.place !== 'output' || this.#stays(holding.path, item)) {
+        secured.push(holding);
+        continue;
+      }
+      const temp = await temporaryFor(this.#workspace, `${paths.tmp}/object`);
+      try {
+        await copyHolding(this.#workspace, holding, item, temp, { signal: this.#o.signal });
+        const path = await store.put(temp, item.digest, item.type);
+        secured.push({ place: 'store', path });
+      } finally {
+        await rm(temp, { recursive: true, force: true });
+      }
+      if (!this.#o.requested.has(node.name)) this.#dropped.set(node.name, item);
+    }
+    return secured;
+  }
+
+  /** Whether what this build does leaves an output as it is. */
+  #stays(path: string, { digest }: Item): boolean {
+    const { outputDir } = this.#workspace.graph.manifest;
+    const owner = this.#o.closure.find((name) => {
+      const { output } = this.#node(name);
+      const place = output === undefined ? undefined : join(outputDir, output);
+      return place !== undefined && (path === place || path.startsWith(`${place}/`));
+    });
+    if (owner === undefined) return true;
+    return this.#contents.get(owner)?.some((item) => item.digest === digest) === true;
   }
 
   #letGo(holdings: readonly Holding[]): void {
@@ -436,7 +536,8 @@ export class Execution {
   /** Checks what a chain made and writes it down, in the order of the bytes. */
   async #accept(made: readonly MadeNode[], sums: Sums, durationMs: number): Promise<void> {
     for (const { node, item, sha256, names } of made) {
-      if (node.verify && sha256) {
+      if (node.verify) {
+        if (!sha256) throw new ChainFailure(node.name, unverifiable(node), undefined);
         await verifyContent(node, sha256, names, sums.get(node.name)).catch((error: unknown) => {
           throw new ChainFailure(node.name, error, undefined);
         });
@@ -475,12 +576,25 @@ export class Execution {
         if (!holding) throw new Error(`${node.name} was to be restored but is not at hand`);
         const placing = { node, item, path, overwrite: this.#o.overwrite };
         if (holding.path === path) return correctMode(this.#workspace, placing);
-        await restoreOutput(
-          this.#workspace,
-          holding,
-          placing,
-          { mayMove: !this.#isRead(holding), signal: this.#o.signal, onBytes },
-        );
+        await restoreOutput(this.#workspace, holding, placing, {
+          mayMove: !this.#isRead(holding),
+          signal: this.#o.signal,
+          onBytes,
+        });
+        this.#holdings.refresh();
+      });
+    }
+    await this.#clearFolder(node, content);
+  }
+
+  /** Into the store with what is no longer one of a node's files: in its folder it would be taken for one. */
+  async #clearFolder(node: Node, content: Content): Promise<void> {
+    const { state, store, cache } = this.#workspace;
+    for (const { path, item } of await leftovers(this.#workspace, node, content)) {
+      await this.#moving.runAll(this.#formerDigests(path), async () => {
+        await store.put(path, item.digest, item.type);
+        state.outputs.delete(path);
+        cache.forget(path);
         this.#holdings.refresh();
       });
     }
@@ -495,7 +609,7 @@ export class Execution {
     for (const { path, item } of outputPaths(this.#workspace, node, content)) {
       if (!holds(node, item, await occupantOf(this.#workspace, path, item))) return false;
     }
-    return true;
+    return (await leftovers(this.#workspace, node, content)).length === 0;
   }
 
   /** @param took ms; left out where the node did not run, and its last run says how long that takes */
@@ -661,6 +775,17 @@ function userError(error: unknown, node: string, workspace: Workspace): unknown 
   }
   const path = 'path' in error && typeof error.path === 'string' ? error.path : workspace.paths.root;
   return ioError(error, 'cannot use', path);
+}
+
+function unverifiable(node: Node): ResError {
+  return new ResError(
+    'bad-format',
+    `${node.name}: a directory has no checksum that \`verify\` could ask for`,
+    {
+      hint: 'Verify the archive that it comes from.',
+      diagnostics: [{ message: 'asked for here', location: node.locate(['verify']) }],
+    },
+  );
 }
 
 function isText(value: string | undefined): value is string {

@@ -1,14 +1,15 @@
 // Content into its place: how a file gets its final name, and what becomes of the one that was there.
 
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { constants, lstatSync } from 'node:fs';
-import { access, chmod, lstat, mkdir, rm, stat } from 'node:fs/promises';
+import { access, chmod, lstat, mkdir, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import type { Item } from '../model/content.js';
 import { ResError } from '../model/error.js';
 import type { Node } from '../model/node.js';
 import {
   type Holding,
+  isStill,
   type Occupant,
   occupantOf,
   type Placement,
@@ -16,6 +17,7 @@ import {
 } from '../plan/places.js';
 import type { Workspace } from '../plan/workspace.js';
 import {
+  type CopyOptions,
   cloneOrCopy,
   copyTree,
   errorCode,
@@ -61,7 +63,8 @@ export async function placeOutput(workspace: Workspace, file: string, placing: P
   });
   await state.flush();
   const still = await look(workspace, placing);
-  if (displaced && still?.digest === displaced.digest) await store.put(path, displaced.digest, displaced.type);
+  if (displaced && still?.digest === displaced.digest)
+    await store.put(path, displaced.digest, displaced.type);
   else await clear(path, item.type);
   cache.forget(path);
   await moveOrCopy(file, path);
@@ -83,7 +86,8 @@ async function look(
 /** Makes room for what a rename cannot replace; a file is replaced by a file in one step. */
 async function clear(path: string, type: Item['type']): Promise<void> {
   const there = lstatSync(path, { throwIfNoEntry: false });
-  if (there && (there.isDirectory() || type === 'directory')) await rm(path, { recursive: true, force: true });
+  if (there && (there.isDirectory() || type === 'directory'))
+    await rm(path, { recursive: true, force: true });
 }
 
 /** From another file system: copied first to where the next build finds and removes it, should this one be killed. */
@@ -126,8 +130,7 @@ export async function restoreOutput(
   if (mayMove && (await sameDevice(holding.path, path))) return placeOutput(workspace, holding.path, placing);
   const temp = await temporaryFor(workspace, path);
   try {
-    const copy = item.type === 'directory' ? copyTree : cloneOrCopy;
-    await copy(holding.path, temp, options);
+    await copyHolding(workspace, holding, item, temp, options);
     await placeOutput(workspace, temp, placing);
   } finally {
     await rm(temp, { recursive: true, force: true });
@@ -135,30 +138,54 @@ export async function restoreOutput(
   if (mayMove) await workspace.store.remove(item.digest, item.type);
 }
 
+/**
+ * Copies content from where it is at hand to `to`, which must not exist. Rejects with ResError `io` when it lies where others
+ * may write to it and somebody did meanwhile: the copy is then neither.
+ */
+export async function copyHolding(
+  workspace: Workspace,
+  holding: Holding,
+  item: Item,
+  to: string,
+  options: CopyOptions,
+): Promise<void> {
+  const copy = item.type === 'directory' ? copyTree : cloneOrCopy;
+  await copy(holding.path, to, options);
+  if (holding.place === 'store' || (await isStill(workspace, holding.path, item))) return;
+  const shown = relative(workspace.graph.manifest.dir, holding.path);
+  throw new ResError('io', `${shown} was changed while it was copied`, {
+    hint: 'Build again when no other program writes to it.',
+  });
+}
+
 /** A new name for a temporary on the file system of `path`; its folder exists. */
 export async function temporaryFor(workspace: Workspace, path: string): Promise<string> {
-  const { outputDir } = workspace.graph.manifest;
   await makeFolder(dirname(path));
   const near = (await stat(dirname(path))).dev === (await stat(workspace.paths.tmp)).dev;
-  const folder = near ? workspace.paths.tmp : temporaryFolder(outputDir);
+  const folder = near ? workspace.paths.tmp : temporaryFolder(workspace);
   await mkdir(folder, { recursive: true });
   return join(folder, randomUUID());
 }
 
 /** Where temporaries lie when the outputs are on another file system than `.res`. */
-export function temporaryFolder(outputDir: string): string {
-  return join(outputDir, '.res-tmp');
+function temporaryFolder({ graph, paths }: Workspace): string {
+  // Others may put their outputs into the same folder: each workspace has temporaries of its own there.
+  const own = createHash('sha256').update(paths.root).digest('hex').slice(0, 16);
+  return join(graph.manifest.outputDir, '.res-tmp', own);
 }
 
 /** Removes what a killed build left; only under the workspace's lock. */
 export async function removeTemporaries(workspace: Workspace): Promise<void> {
   await rm(workspace.paths.tmp, { recursive: true, force: true });
   await mkdir(workspace.paths.tmp, { recursive: true });
-  const { outputDir } = workspace.graph.manifest;
-  await rm(temporaryFolder(outputDir), { recursive: true, force: true }).catch((error: unknown) => {
-    // A file where the folder of outputs should be: that is told when one is to be put there.
-    if (errorCode(error) !== 'ENOTDIR') throw error;
-  });
+  const afar = temporaryFolder(workspace);
+  try {
+    await rm(afar, { recursive: true, force: true });
+    await rmdir(dirname(afar));
+  } catch (error) {
+    // Used by others, or never made; or a file where the folder of outputs should be, which is told when one is to be put there.
+    if (!['ENOTDIR', 'ENOENT', 'ENOTEMPTY', 'EEXIST'].includes(errorCode(error) ?? '')) throw error;
+  }
   // In a store that others share, theirs may be in use.
   if (ownsStore(workspace)) await rm(join(workspace.paths.store, 'tmp'), { recursive: true, force: true });
 }

@@ -53,7 +53,9 @@ export async function perform(
   try {
     refreshWorkspace(workspace);
     await removeTemporaries(workspace);
-    return await buildLocked(workspace, requested, { options, listener, signal, network, started });
+    const result = await buildLocked(workspace, requested, { options, listener, signal, network, started });
+    await removeTemporaries(workspace);
+    return result;
   } finally {
     await network.close();
     await lock.release();
@@ -106,7 +108,8 @@ async function buildLocked(
   });
   try {
     await execution.run();
-    if (!signal.aborted) execution.skipUnreached(plan.steps.flatMap(({ node, through }) => [...through, node]));
+    if (!signal.aborted)
+      execution.skipUnreached(plan.steps.flatMap(({ node, through }) => [...through, node]));
     await execution.dropIntermediates();
   } finally {
     await saveLock(workspace);

@@ -43,19 +43,28 @@ async function needs(
   bytesOf: (step: Step) => number,
 ): Promise<SpaceEstimate> {
   const byDevice = new Map<number, Need>();
+  const add = (folder: string, bytes: number) => {
+    if (bytes <= 0) return;
+    const device = statSync(folder).dev;
+    const need = byDevice.get(device) ?? { path: folder, bytes: 0 };
+    need.bytes += bytes;
+    byDevice.set(device, need);
+  };
   for (const step of plan.steps) {
-    const bytes = bytesOf(step) - alreadyFetched(workspace, step);
-    if (bytes <= 0) continue;
     const node = workspace.graph.nodes.get(step.node);
     const folder = existing(
       node?.output === undefined
         ? workspace.paths.store
         : dirname(join(workspace.graph.manifest.outputDir, node.output)),
     );
-    const device = statSync(folder).dev;
-    const need = byDevice.get(device) ?? { path: folder, bytes: 0 };
-    need.bytes += bytes;
-    byDevice.set(device, need);
+    if (step.work !== 'download') {
+      add(folder, bytesOf(step));
+      continue;
+    }
+    // Downloads arrive beside the manifest; from there they move, or are copied to another file system.
+    const arrival = existing(workspace.paths.partial);
+    add(arrival, bytesOf(step) - alreadyFetched(workspace, step));
+    if (statSync(arrival).dev !== statSync(folder).dev) add(folder, bytesOf(step));
   }
   const fileSystems = await Promise.all(
     [...byDevice.values()].map(async ({ path, bytes }) => ({
@@ -68,11 +77,12 @@ async function needs(
 }
 
 /** Bytes of a download that an earlier build left on disk. */
-function alreadyFetched(workspace: Workspace, { node, work }: Step): number {
-  if (work !== 'download') return 0;
+function alreadyFetched(workspace: Workspace, { node }: Step): number {
   return remoteNodes(workspace, [node])
     .flatMap(({ identity }) =>
-      (workspace.lock.get(identity)?.files ?? []).map(({ name }) => partialPath(workspace, identity, name)),
+      (workspace.lock.get(identity)?.files ?? []).map((_, i, files) =>
+        partialPath(workspace, identity, files, i),
+      ),
     )
     .reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0);
 }

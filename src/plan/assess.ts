@@ -39,20 +39,42 @@ export function actionKey(action: Action): string {
 export async function assess(workspace: Workspace, node: Node, contentOf: ContentOf): Promise<Assessment> {
   const maker = makerOf(node);
   return maker.is === 'source'
-    ? assessArtifact(workspace, node, maker.source)
+    ? assessArtifact(workspace, node, maker.source, contentOf)
     : assessTarget(workspace, node, maker.kind, contentOf);
 }
 
-async function assessArtifact(workspace: Workspace, node: Node, source: Source): Promise<Assessment> {
-  const content =
-    source.place === 'workspace'
-      ? await workspaceContent(workspace, node, source)
-      : remoteContent(workspace, node, source);
+async function assessArtifact(
+  workspace: Workspace,
+  node: Node,
+  source: Source,
+  contentOf: ContentOf,
+): Promise<Assessment> {
+  const content = await artifactContent(workspace, node, source);
   if (content) checkVerified(node, content);
   const inputs = content ? [{ role: 'content', digests: content.map((item) => item.digest) }] : [];
   // Actions are remembered and shown: no secret of a URL may be in one.
   const action: Action = { kind: node.kind, recipe: redactRecipe(node.recipe), tools: {}, inputs };
-  return { action, key: actionKey(action), content };
+  if (!node.verify || !('sums' in node.verify)) return { action, key: actionKey(action), content };
+  const sums = contentOf(node.verify.sums);
+  if (!sums) return { action, key: actionKey(action), content: null };
+  // Accepted only once it was held against just this list: the trace tells of that.
+  const held = {
+    ...action,
+    inputs: [...inputs, { role: 'sums', digests: sums.map((item) => item.digest) }],
+  };
+  const key = actionKey(held);
+  return { action: held, key, content: content && workspace.state.traces.has(key) ? content : null };
+}
+
+/** The content that an artifact's source stands for, whether or not it was verified; null while not known. */
+export async function artifactContent(
+  workspace: Workspace,
+  node: Node,
+  source: Source,
+): Promise<Content | null> {
+  return source.place === 'workspace'
+    ? workspaceContent(workspace, node, source)
+    : remoteContent(workspace, node, source);
 }
 
 /** What is known without its bytes is held against `verify` without them. Throws ResError `checksum-mismatch`. */
@@ -160,13 +182,16 @@ async function assessTarget(
   const making = makingOf(kind, node.recipe);
   const key = actionKey(action);
   if (making.by === 'naming' || making.by === 'sharing') {
-    return {
-      action,
-      key,
-      content: node.references.filter((r) => r.role !== 'sums').flatMap((r) => contentOf(r.node) ?? []),
-    };
+    // What is to be verified is accepted once it was: the trace tells of that.
+    if (node.verify && !workspace.state.traces.has(key)) return { action, key, content: null };
+    return { action, key, content: sharedContent(node, contentOf) };
   }
   return { action, key, content: workspace.state.traces.get(key)?.content ?? null };
+}
+
+/** What a node has of its inputs without doing anything to it. */
+export function sharedContent(node: Node, contentOf: ContentOf): Content {
+  return node.references.filter(({ role }) => role !== 'sums').flatMap((r) => contentOf(r.node) ?? []);
 }
 
 /** A pinned sum decides whether the bytes are accepted, so it is keyed with what decides them. */

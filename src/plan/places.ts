@@ -1,6 +1,6 @@
 // Where bytes are: what stands at an output path, and from where known content can be had.
 import { lstatSync, type Stats } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { makingOf } from '../kinds/kind.js';
 import type { Content, Item } from '../model/content.js';
 import { type Digest, digestAlgorithm } from '../model/digest.js';
@@ -33,7 +33,43 @@ export function outputPaths(
   const many =
     maker.is === 'source' ? (maker.source.many?.(node.recipe) ?? false) : (content?.length ?? 1) !== 1;
   if (!many) return [{ path, item: content?.[0] ?? null }];
+  checkNames(node, content ?? []);
   return (content ?? []).map((item) => ({ path: join(path, item.name), item }));
+}
+
+/** Throws ResError when two files of a node would have one place. */
+export function checkNames(node: Node, files: readonly { readonly name: string }[]): void {
+  if (node.output === undefined) return;
+  const names = new Set<string>();
+  for (const { name } of files) {
+    if (names.has(name)) {
+      throw new ResError('bad-format', `${node.name}: two of its files are named ${name}`, {
+        hint: 'They cannot both lie in one folder: leave `output` out, and `merge` them.',
+        diagnostics: [{ message: 'the folder is named here', location: node.locate(['output']) }],
+      });
+    }
+    names.add(name);
+  }
+}
+
+/** Files that a node of many once put into its folder, that are still as res made them and are none of its own any more. */
+export async function leftovers(
+  workspace: Workspace,
+  node: Node,
+  content: Content,
+): Promise<readonly (OutputPath & { readonly item: Item })[]> {
+  if (node.output === undefined) return [];
+  const folder = join(workspace.graph.manifest.outputDir, node.output);
+  const paths = new Set(outputPaths(workspace, node, content).map(({ path }) => path));
+  if (paths.has(folder)) return [];
+  const found: (OutputPath & { readonly item: Item })[] = [];
+  for (const [path, { type, size, node: maker }] of [...workspace.state.outputs.entries()]) {
+    if (maker !== node.name || !path.startsWith(`${folder}/`) || paths.has(path)) continue;
+    const occupant = await occupantOf(workspace, path, null);
+    if (occupant.is !== 'ours') continue;
+    found.push({ path, item: { name: basename(path), type, digest: occupant.digest, size } });
+  }
+  return found;
 }
 
 /** What stands at a path. `changed`: res made a file there, and somebody wrote to it since. */
@@ -135,6 +171,11 @@ async function digestAt(
     if (error instanceof ResError && error.code === 'io' && error.cause === undefined) return undefined;
     throw error;
   }
+}
+
+/** Whether the content at a path, which others may write to, is that of the item. */
+export async function isStill({ cache }: Workspace, path: string, item: Item): Promise<boolean> {
+  return (await digestAt(cache, path, item.type, item.digest)) === item.digest;
 }
 
 /** Bytes at hand. `store` and `output` are res's own and may be moved; `workspace` is a file of the user's. */

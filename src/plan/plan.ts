@@ -7,13 +7,14 @@ import type { Content } from '../model/content.js';
 import type { Graph } from '../model/graph.js';
 import type { Node } from '../model/node.js';
 import type { NodePlan, NodeState, Plan, Reason, Step } from '../model/plan.js';
-import { type Assessment, assess, pinnedEntry } from './assess.js';
+import { type Assessment, artifactContent, assess, pinnedEntry } from './assess.js';
 import { type Fusion, planFusion } from './fusion.js';
 import {
   Holdings,
   hasMode,
   holds,
   holdsContent,
+  leftovers,
   occupantOf,
   outputPaths,
   type Placement,
@@ -61,6 +62,8 @@ class Planner {
   readonly #present = new Map<string, boolean>();
   /** Nodes whose bytes a build would have to get. */
   readonly #wanted = new Set<string>();
+  /** Nodes that are made with their user. */
+  readonly #streamed = new Set<string>();
 
   constructor(workspace: Workspace, requested: readonly string[], options: PlanOptions) {
     this.#workspace = workspace;
@@ -82,7 +85,9 @@ class Planner {
     }
     for (const name of this.#requested) await this.#want(name);
     for (const name of this.#closure) if (this.#outdated(name)) await this.#putRight(name);
-    if (this.#force) for (const name of this.#closure) if (this.#forced(name)) await this.#produce(name);
+    // Users first: what streams into one of them is made with it.
+    for (const name of this.#closure.toReversed())
+      if (this.#forced(name) && !this.#streamed.has(name)) await this.#produce(name);
     const nodes = new Map<string, NodePlan>();
     for (const name of this.#closure) nodes.set(name, await this.#describe(name, nodes));
     const steps = this.#closure.flatMap((name) => {
@@ -113,10 +118,12 @@ class Planner {
     const placements = this.#placements.get(name);
     if (!placements) return this.#atHand(name);
     const content = this.#assessed.get(name)?.content;
+    const node = this.#node(name);
     return (
       content != null &&
       content.length === placements.length &&
-      placements.every(({ item, occupant }) => holds(this.#node(name), item, occupant))
+      placements.every(({ item, occupant }) => holds(node, item, occupant)) &&
+      (await leftovers(this.#workspace, node, content)).length === 0
     );
   }
 
@@ -168,7 +175,11 @@ class Planner {
     const node = this.#node(name);
     const maker = makerOf(node);
     if (maker.is === 'source') {
-      this.#addStep(name, 'download', []);
+      for (const { node: sums } of node.references) await this.#want(sums);
+      const content = await artifactContent(this.#workspace, node, maker.source);
+      // What is at hand and yet to be produced is only to be verified.
+      const held = content && (await this.#holdings.findAll(node, content));
+      this.#addStep(name, held ? 'execute' : 'download', []);
       return;
     }
     const making = makingOf(maker.kind, node.recipe).by;
@@ -187,6 +198,7 @@ class Planner {
       if (this.#fusion.joins(input, name) && (this.#forced(input) || !(await this.#atHand(input)))) {
         through.push(...(await this.#wantInputs(input)), input);
         this.#wanted.add(input);
+        this.#streamed.add(input);
       } else {
         await this.#want(input);
       }

@@ -34,7 +34,11 @@ export function differences(node: Node, was: Action, now: Action): readonly Reas
     const before = was.inputs[i]?.digests ?? [];
     const after = now.inputs[i]?.digests ?? [];
     if (before.length === after.length && before.every((digest, at) => digest === after[at])) continue;
-    const subject = node.references[i]?.node ?? now.inputs[i]?.role ?? was.inputs[i]?.role ?? 'input';
+    const role = now.inputs[i]?.role ?? was.inputs[i]?.role ?? 'input';
+    // The first input of an artifact is its own content, which no reference names.
+    const reference =
+      node.section === 'artifact' ? node.references.find((one) => one.role === role) : node.references[i];
+    const subject = reference?.node ?? role;
     reasons.push(describeInput(subject, before, after));
   }
   return reasons;

@@ -314,12 +314,36 @@ describe('build', () => {
   });
 });
 
+it('a download is named by its file, or by how many there are', async () => {
+  const { dir } = makeWorkspace({
+    'resources.yaml':
+      'res: 1\nartifacts:\n  one: { url: "file:a.img" }\n  two: { parts: [{ url: "file:a.img" }, { url: "file:b.img" }] }\n',
+    'a.img': 'a',
+    'b.img': 'b',
+  });
+  const { stderr } = await res(['build'], { cwd: dir });
+  expect(stderr).toContain('one: downloading a.img\n');
+  expect(stderr).toContain('two: downloading 2 files\n');
+});
+
+it('what is fresh before a build is counted without what streams', async () => {
+  const { dir } = makeWorkspace({
+    'resources.yaml':
+      'res: 1\nartifacts: { a: { path: a.txt } }\ntargets: { m: { merge: a }, n: { merge: m, output: n } }\n',
+    'a.txt': 'a',
+  });
+  const { stderr, stdout } = await res(['build'], { cwd: dir });
+  expect(stderr).toMatch(/^2 to run, 0 to restore, 1 fresh$/m);
+  expect(stdout).toMatch(/^2 ran, 1 fresh; /);
+});
+
 it('several errors at once are all told, each with its hint', async () => {
   const { stderr } = await res(['list', '--arch', 'arm46', '--set', 'versoin=x'], { cwd: workspace().dir });
   expect(stderr.split('\n')).toEqual([
     'error: the param `arch` cannot be `arm46`',
     '  hint: did you mean `arm64`?',
-    expect.stringMatching(/^error: this manifest has no param `versoin`/),
+    'error: this manifest has no param `versoin`',
+    '  hint: did you mean `version`?',
     '',
   ]);
 });

@@ -9,18 +9,24 @@ import type { NodePlan } from '../../src/model/plan.js';
 import { type DetailedPlan, type PlanOptions, planNodes } from '../../src/plan/plan.js';
 import { references } from '../../src/plan/registry.js';
 import { openWorkspace, type Workspace } from '../../src/plan/workspace.js';
-import { makeWorkspace, type Workspace as Folder } from '../rig/workspace.js';
+import { type Workspace as Folder, makeWorkspace } from '../rig/workspace.js';
 
 export interface Engine {
   readonly work: Folder;
   open(set?: Readonly<Record<string, string>>): Workspace;
-  build(names?: readonly string[], options?: BuildOptions & { set?: Readonly<Record<string, string>> }): Promise<BuildResult>;
+  build(
+    names?: readonly string[],
+    options?: BuildOptions & { set?: Readonly<Record<string, string>> },
+  ): Promise<BuildResult>;
   /** `build` with all that it told. */
   events(
     names?: readonly string[],
     options?: BuildOptions & { set?: Readonly<Record<string, string>> },
   ): Promise<{ readonly result: BuildResult; readonly events: readonly BuildEvent[] }>;
-  plan(names?: readonly string[], options?: PlanOptions & { set?: Readonly<Record<string, string>> }): Promise<DetailedPlan>;
+  plan(
+    names?: readonly string[],
+    options?: PlanOptions & { set?: Readonly<Record<string, string>> },
+  ): Promise<DetailedPlan>;
   node(name: string, names?: readonly string[]): Promise<NodePlan>;
 }
 
