@@ -1,6 +1,6 @@
 // The packages of node_modules against package-lock.json: compared by what was installed, not by times.
 import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Whether every package that the lock file asks for on this machine is installed in the locked version. */
@@ -29,6 +29,11 @@ export function hasDevPackages(root) {
  * Install scripts are not run: no package needs one.
  */
 export async function installPackages(root, { dev }) {
+  // npm would empty what the link leads to: another checkout's packages.
+  const folder = join(root, 'node_modules');
+  if (lstatSync(folder, { throwIfNoEntry: false })?.isSymbolicLink()) {
+    throw new Error(`${folder} is a symbolic link; remove it, and the packages are installed here`);
+  }
   // So that an installation that is cut off in the middle is never taken for a complete one.
   rmSync(join(root, 'node_modules/.package-lock.json'), { force: true });
   const args = [

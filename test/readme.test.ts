@@ -1,6 +1,6 @@
 // The README is run: every shell block of it, in its order, by one shell in a copy of the checkout, as a reader would.
 import { execFileSync, spawn } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -45,7 +45,6 @@ describe('the README', () => {
     for (const file of files.split('\0').filter(Boolean)) {
       cpSync(join(REPO_ROOT, file), join(checkout, file), { preserveTimestamps: true });
     }
-    symlinkSync(join(REPO_ROOT, 'node_modules'), join(checkout, 'node_modules'));
     cpSync(join(REPO_ROOT, 'dist'), join(checkout, 'dist'), { recursive: true, preserveTimestamps: true });
   });
 
