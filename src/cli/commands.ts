@@ -13,23 +13,15 @@ export interface CommandSpec {
   readonly load: () => Promise<{ run(context: Context, args: readonly string[]): Promise<number> }>;
 }
 
-const building: readonly FlagName[] = [
-  'jobs',
-  'keepGoing',
-  'force',
-  'offline',
-  'frozen',
-  'for',
-  'overwrite',
-  'json',
-];
+/** What decides which steps a build has. */
+const planning: readonly FlagName[] = ['force', 'offline', 'frozen', 'for', 'overwrite', 'json', 'progress'];
 
 export const commands: readonly CommandSpec[] = [
   {
     name: 'build',
     summary: 'bring nodes up to date',
     args: '[NODE...]',
-    flags: ['dryRun', ...building, 'progress'],
+    flags: ['dryRun', 'jobs', 'keepGoing', ...planning],
     manifest: true,
     load: () => import('./commands/build.js'),
   },
@@ -37,7 +29,7 @@ export const commands: readonly CommandSpec[] = [
     name: 'plan',
     summary: 'what a build would do, in order, and why (= build -n)',
     args: '[NODE...]',
-    flags: [...building, 'progress'],
+    flags: planning,
     manifest: true,
     load: () => import('./commands/plan.js'),
   },
@@ -140,7 +132,7 @@ export const commands: readonly CommandSpec[] = [
   {
     name: 'completion',
     summary: 'print the completion script for a shell: bash, zsh or fish',
-    args: '<SHELL>',
+    args: '[SHELL]',
     flags: [],
     manifest: false,
     load: () => import('./commands/completion.js'),

@@ -1,5 +1,6 @@
 // The flags of all commands: spelling, help, and what they parse to. A command names those that it takes.
 import { InvalidArgumentError, Option } from 'commander';
+import { ResError } from '../model/error.js';
 import type { Progress } from './faces/face.js';
 import type { ColorMode } from './output.js';
 
@@ -71,15 +72,44 @@ export function option(name: FlagName): Option {
   return make[name]();
 }
 
-/** Those that every command takes, before its name or after it. `-C` and `-f` are read by scan.ts. */
-export function commonOptions(): readonly Option[] {
+const COMMON = 'Common flags:';
+
+/**
+ * Those that every command takes, before its name or after it; `-f` only those that are about a manifest. `-C` and `-f`
+ * are read by scan.ts.
+ */
+export function commonOptions(manifest: boolean): readonly Option[] {
   return [
     new Option('-C <DIR>', 'start in this folder'),
-    new Option('-f <FILE>', 'the manifest (default: resources.yaml, looked for from the folder upwards)'),
+    ...(manifest
+      ? [
+          new Option(
+            '-f <FILE>',
+            'the manifest (default: resources.yaml, looked for from the folder upwards)',
+          ),
+        ]
+      : []),
     new Option('-q, --quiet', 'show failures and warnings only'),
     new Option('-v, --verbose', 'show what programs print'),
     new Option('--color <WHEN>', 'colours (default: auto)').choices(['auto', 'always', 'never']),
-  ].map((flag) => flag.helpGroup('Common flags:'));
+  ].map((flag) => flag.helpGroup(COMMON));
+}
+
+/** @param assign gets name and value of each param that is set */
+export function setOption(assign: (name: string, value: string) => void): Option {
+  return new Option('--set <NAME=VALUE>', 'set a param of the manifest')
+    .argParser((text: string) => {
+      const at = text.indexOf('=');
+      if (at < 1) throw new ResError('usage', `--set ${text}: a param is set as NAME=VALUE`);
+      assign(text.slice(0, at), text.slice(at + 1));
+      return text;
+    })
+    .helpGroup(COMMON);
+}
+
+/** Of each command, and listed with what each command takes: its own flags come first. */
+export function helpOption(): Option {
+  return new Option('-h, --help', 'this help').helpGroup(COMMON);
 }
 
 /** From what commander has parsed and checked. */

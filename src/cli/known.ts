@@ -1,15 +1,20 @@
-// One node in the plan that shows it as `res status` does.
+// Nodes in the plan that shows them as `res status` does.
+import { closure } from '../graph/select.js';
 import type { Plan } from '../model/plan.js';
 import { planNodes } from '../plan/plan.js';
 import type { Workspace } from '../plan/workspace.js';
 import { select } from './load.js';
 
 /**
- * The plan of the default nodes where the node is part of it: an intermediate that nobody needs is fresh there, while
- * in a plan that asks for its bytes it would not be.
+ * The plan of the default nodes where these are part of it: an intermediate that nobody needs is fresh there, while in a
+ * plan that asks for its bytes it would not be. The names may be those of groups.
  */
-export async function planAround(workspace: Workspace, name: string): Promise<Plan> {
+export async function planAround(workspace: Workspace, names: readonly string[]): Promise<Plan> {
   const { graph } = workspace;
-  const plan = graph.manifest.defaults.length > 0 ? await planNodes(workspace, select(graph, [])) : undefined;
-  return plan?.nodes.has(name) ? plan : planNodes(workspace, [name]);
+  const groups = closure(graph, graph.manifest.defaults).filter(
+    (name) => graph.nodes.get(name)?.kind === 'group',
+  );
+  const around = [...select(graph, []), ...groups.filter((name) => names.includes(name))];
+  const known = new Set(closure(graph, around));
+  return planNodes(workspace, names.every((name) => known.has(name)) ? around : names);
 }

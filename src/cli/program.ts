@@ -1,9 +1,8 @@
 // The commands, their flags and the manifest's params as one commander program.
 import { Argument, Command, Option } from 'commander';
-import { ResError } from '../model/error.js';
 import type { ParamDeclaration } from '../model/manifest.js';
 import { type CommandSpec, commands } from './commands.js';
-import { commonOptions, option } from './flags.js';
+import { commonOptions, helpOption, option, setOption } from './flags.js';
 import type { Host } from './host.js';
 import { version } from './package.js';
 
@@ -14,9 +13,9 @@ Environment:
   GITHUB_TOKEN, GH_TOKEN    a token for private repositories and a higher rate limit
   GITHUB_API_URL            another server than api.github.com
   HTTP_PROXY, HTTPS_PROXY, NO_PROXY, NODE_EXTRA_CA_CERTS
-  RES_MIRRORS               other servers for the same files: FROM=TO[,TO...];FROM=TO...
+  RES_MIRRORS               mirrors of URLs: FROM=TO[,TO...];FROM=TO...
   RES_PARAM_<NAME>          the value of a param
-  RES_STALL_TIMEOUT         seconds without a byte until a connection is tried again (30)
+  RES_STALL_TIMEOUT         seconds without a byte before a retry (30)
   RES_STORE                 where the store lies (.res/store)`;
 
 /**
@@ -50,7 +49,7 @@ export function createProgram(
       // Errors are reported by the caller, all in one way.
       outputError: () => undefined,
     });
-  addCommonFlags(program, params, assigned);
+  addCommonFlags(program, true, params, assigned);
   program.addHelpText('after', ENVIRONMENT);
   program.addHelpText('after', '\nRun `res COMMAND --help` for the flags of a command.');
   for (const spec of commands) {
@@ -61,7 +60,7 @@ export function createProgram(
     if (spec.args !== '') command.addArgument(new Argument(spec.args));
     if (wanted === undefined || wanted === spec.name) {
       for (const name of spec.flags) command.addOption(option(name));
-      addCommonFlags(command, spec.manifest ? params : [], assigned);
+      addCommonFlags(command, spec.manifest, params, assigned);
     }
     command.action(async () => {
       await action(spec, command.args, { ...program.opts(), ...command.opts() });
@@ -77,20 +76,14 @@ function argumentTerm(argument: Argument): string {
 
 function addCommonFlags(
   command: Command,
+  manifest: boolean,
   params: readonly ParamDeclaration[],
   assigned: [string, string][],
 ): void {
-  for (const flag of commonOptions()) command.addOption(flag);
-  command.addOption(
-    new Option('--set <NAME=VALUE>', 'set a param of the manifest')
-      .argParser((text: string) => {
-        const at = text.indexOf('=');
-        if (at < 1) throw new ResError('usage', `--set ${text}: a param is set as NAME=VALUE`);
-        assigned.push([text.slice(0, at), text.slice(at + 1)]);
-        return text;
-      })
-      .helpGroup('Common flags:'),
-  );
+  for (const flag of commonOptions(manifest)) command.addOption(flag);
+  command.addHelpOption(helpOption());
+  if (!manifest) return;
+  command.addOption(setOption((name, value) => assigned.push([name, value])));
   for (const param of params) {
     const flag = paramOption(param, assigned);
     // The manifest is told that the name is taken when it is checked as a whole.

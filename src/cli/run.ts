@@ -11,7 +11,7 @@ import { createOutput } from './output.js';
 import { version } from './package.js';
 import { createProgram } from './program.js';
 import { scan } from './scan.js';
-import { reportError } from './trouble.js';
+import { endWith, wanted } from './trouble.js';
 
 const MANIFEST_TROUBLE: ReadonlySet<string> = new Set(['manifest-invalid', 'manifest-not-found']);
 const PRINTED: ReadonlySet<string> = new Set([
@@ -30,21 +30,22 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
     return 0;
   }
   const scanned = scan(argv, host.cwd);
-  const misled = folderProblem(scanned.dir, host.cwd) ?? topicProblem(argv);
-  if (misled)
-    return reportError(misled, createOutput(host.stderr, { color: 'auto', env: host.env, cwd: host.cwd }));
   const spec = commands.find(({ name }) => name === scanned.command);
+  const misled = folderProblem(scanned.dir, host.cwd) ?? topicProblem(argv);
+  if (misled) return endWith(misled, { answer: wanted(argv, spec), host, color: 'auto' });
   // Only as the first word is it surely the command, and not the value of a param's flag.
   const sure = spec !== undefined && argv[0] === spec.name ? spec : undefined;
   const params =
     sure === undefined || sure.manifest ? (await import('./params.js')).findParams(scanned, host.cwd) : [];
   const assigned: [string, string][] = [];
   let status = 0;
+  let started: CommandSpec | undefined;
   const program = createProgram(
     params,
     assigned,
     host,
     async (chosen, args, options) => {
+      started = chosen;
       const flags = readFlags(options);
       const { cwd, env } = host;
       const output = { color: flags.color, env, cwd };
@@ -70,11 +71,11 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
     // Help and version were printed on the way out of the parser; `res` alone gets the help on stderr.
     if (error instanceof CommanderError && PRINTED.has(error.code)) return error.exitCode === 0 ? 0 : 2;
     const { color } = readFlags(program.opts());
-    const to = createOutput(host.stderr, { color, env: host.env, cwd: host.cwd });
-    if (!(error instanceof CommanderError)) return reportError(error, to);
+    const answer = wanted(argv, started ?? spec);
+    if (!(error instanceof CommanderError)) return endWith(error, { answer, host, color });
     const load = async () =>
       (await import('./load.js')).loadContextGraph({ ...scanned, cwd: host.cwd, env: host.env, set: {} });
-    return reportError(await toUsageError(error, spec, load), to);
+    return endWith(await toUsageError(error, spec, load), { answer, host, color });
   }
 }
 

@@ -2,7 +2,6 @@
 
 import { rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { closure } from '../graph/select.js';
 import type { CleanReport } from '../model/report.js';
 import { occupantOf } from '../plan/places.js';
 import type { Workspace } from '../plan/workspace.js';
@@ -18,7 +17,10 @@ export interface CleanOptions {
   readonly force?: boolean;
 }
 
-/** Removes outputs of the nodes (of all nodes, also of other variants, when `names` is empty). */
+/**
+ * Removes outputs of just these nodes, groups taken apart already, and not of what they are made of; of all nodes, also of
+ * other variants, when `names` is empty.
+ */
 export async function clean(
   workspace: Workspace,
   names: readonly string[],
@@ -28,7 +30,7 @@ export async function clean(
   const lock = await acquireLock(join(workspace.paths.root, 'lock'), { describe: 'res clean' });
   try {
     workspace.state.reload();
-    const wanted = names.length === 0 ? undefined : new Set(closure(workspace.graph, names));
+    const wanted = names.length === 0 ? undefined : new Set(names);
     const removed: CleanReport['removed'][number][] = [];
     const kept: string[] = [];
     for (const [path, { node, size }] of [...workspace.state.outputs.entries()]) {

@@ -95,6 +95,7 @@ async function buildLocked(
     closure: names,
     requested: new Set(requested),
     outdated: plan.steps.filter(({ work }) => work === 'restore').map(({ node }) => node),
+    planned: plan.steps.flatMap(({ node, through }) => [...through, node]),
     fusion: planFusion(workspace.graph, names, new Set(requested)),
     pools: new Pools(poolLimits(jobs, workspace.graph.manifest.pools)),
     priority: criticalPaths(workspace, names),
@@ -106,19 +107,14 @@ async function buildLocked(
     overwrite: options.overwrite ?? false,
     keepGoing: options.keepGoing ?? false,
   });
-  try {
-    await execution.run();
-    if (!signal.aborted)
-      execution.skipUnreached(plan.steps.flatMap(({ node, through }) => [...through, node]));
-    await execution.dropIntermediates();
-  } finally {
+  const ledger = await execution.run().finally(async () => {
     await saveLock(workspace);
     await workspace.cache.settle();
     await workspace.state.flush();
-  }
+  });
   if (signal.aborted) throw interrupted();
-  const result = buildResult(names, execution, started);
-  await recordBuild(workspace, requested, result, started, execution);
+  const result = buildResult(names, ledger, started);
+  await recordBuild(workspace, requested, result, started, ledger.failed);
   return finish(listener, result);
 }
 
@@ -169,10 +165,10 @@ async function recordBuild(
   requested: readonly string[],
   result: BuildResult,
   started: number,
-  execution: Execution,
+  failed: ReadonlyMap<string, unknown>,
 ): Promise<void> {
   const name = `${new Date(started).toISOString().replaceAll(':', '')}-${process.pid}.json`;
-  const errors = Object.fromEntries([...execution.failed].map(([node, error]) => [node, errorReport(error)]));
+  const errors = Object.fromEntries([...failed].map(([node, error]) => [node, errorReport(error)]));
   const params = workspace.graph.manifest.paramValues;
   await mkdir(workspace.paths.builds, { recursive: true });
   await writeFile(

@@ -100,7 +100,7 @@ function frozenError({ node, identity }: RemoteNode, incomplete: boolean): ResEr
     'lock-missing-entry',
     `${node.name}: the lock has ${what} for ${identity}, and --frozen forbids to make one`,
     {
-      hint: `Run \`res build ${node.name}\` without --frozen once, and commit resources.lock.yaml.`,
+      hint: 'Run `res build` without --frozen once, and commit resources.lock.yaml.',
     },
   );
 }

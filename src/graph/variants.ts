@@ -17,21 +17,24 @@ export function variantOf(
 }
 
 /**
- * What is to be warned of before the nodes named are built, a sentence for each node whose variant is not stable.
+ * What is to be warned of before the nodes named are built: a sentence for each combination of params that is not stable,
+ * with the nodes that it is so for.
  * With a tool (`gem5`), throws ResError `variant-unsupported` when one is not known to work with it.
  */
 export function checkVariants(graph: Graph, names: readonly string[], forTool?: string): readonly string[] {
   const { paramValues } = graph.manifest;
-  const warnings: string[] = [];
+  const warnings = new Map<string, string[]>();
   for (const name of closure(graph, names)) {
     const node = graph.nodes.get(name);
     if (!node || node.variants.length === 0) continue;
     const variant = variantOf(node, paramValues);
     if (forTool !== undefined && !worksWith(variant, forTool)) throw unsupported(node, paramValues, forTool);
     const warning = warningFor(node, variant, paramValues);
-    if (warning !== undefined) warnings.push(warning);
+    if (warning === undefined) continue;
+    const label = variant?.label === undefined ? '' : ` (${variant.label})`;
+    warnings.set(warning, [...(warnings.get(warning) ?? []), name + label]);
   }
-  return warnings;
+  return Array.from(warnings, ([warning, nodes]) => `${warning}: ${nodes.join(', ')}`);
 }
 
 /** A row that says nothing of tools leaves none out. */
@@ -44,13 +47,9 @@ function warningFor(
   variant: Variant | undefined,
   paramValues: ParamValues,
 ): string | undefined {
-  if (!variant)
-    return `${node.name} has no variant for ${combination(asked(node, paramValues))}: nobody has tried it`;
-  const label = variant.label === undefined ? '' : `, ${variant.label}`;
-  if (variant.state === 'experimental' || variant.state === 'deprecated') {
-    return `${node.name} is ${variant.state} for ${combination(variant.when)}${label}`;
-  }
-  return undefined;
+  if (!variant) return `nobody has tried ${combination(asked(node, paramValues))}`;
+  const { state, when } = variant;
+  return state === 'experimental' || state === 'deprecated' ? `${state} for ${combination(when)}` : undefined;
 }
 
 function unsupported(node: NodeDeclaration, paramValues: ParamValues, tool: string): ResError {

@@ -12,6 +12,8 @@ export interface Checked {
   readonly subject: string;
   /** Whether the value at a JSON pointer is not worth a complaint: there is one about it already. */
   readonly skip: (pointer: string) => boolean;
+  /** What to do in place of a key that cannot be there. */
+  readonly instead?: (key: string) => string | undefined;
 }
 
 export function complaints(errors: readonly SchemaError[], checked: Checked): Diagnostic[] {
@@ -65,7 +67,7 @@ function aboutKeys(errors: readonly SchemaError[]): SchemaError[] {
     );
 }
 
-function complaint(error: SchemaError, { tree, place, subject }: Checked): Diagnostic {
+function complaint(error: SchemaError, { tree, place, subject, instead }: Checked): Diagnostic {
   const path = pointerPath(error.instancePath);
   const at = placeAt(tree, place, path);
   const title = error.parentSchema?.title ?? 'something else';
@@ -99,7 +101,7 @@ function complaint(error: SchemaError, { tree, place, subject }: Checked): Diagn
       );
     }
     case 'false schema':
-      return build(`${subject} cannot have \`${last ?? ''}\``, locateKey(tree, at));
+      return build(`${subject} cannot have \`${last ?? ''}\``, locateKey(tree, at), instead?.(last ?? ''));
     case 'enum': {
       const allowed = Array.isArray(error.params.allowedValues) ? error.params.allowedValues.map(String) : [];
       const hint = suggest(String(error.data), allowed, 'one of');

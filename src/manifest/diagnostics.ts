@@ -2,19 +2,39 @@
 import type { Diagnostic, Location } from '../model/diagnostic.js';
 import { ResError } from '../model/error.js';
 
-/** Columns of a line that are shown; of a longer one, the part around the caret. */
-const MAX_COLUMNS = 100;
+/** Columns of an excerpt, its indentation included; of a longer line, the part around the caret is shown. */
+const MAX_COLUMNS = 103;
 
-/** Up to four lines, without a line break at the end. Control characters are made visible, never sent to a terminal. */
-export function formatDiagnostic({ message, location, hint }: Diagnostic): string {
-  const lines = [
-    location
-      ? `${clean(location.file)}:${location.line}:${location.column}: error: ${clean(message)}`
-      : `error: ${clean(message)}`,
-  ];
-  if (location && location.text !== '') lines.push(...excerpt(location));
-  if (hint !== undefined) lines.push(`hint: ${clean(hint)}`);
-  return lines.join('\n');
+/** A complaint in its parts. Control characters are made visible, never sent to a terminal. */
+export interface DiagnosticText {
+  /** `file:line:column: `; empty where there is no place. */
+  readonly where: string;
+  readonly message: string;
+  /** The line and its caret, or nothing. */
+  readonly excerpt: readonly string[];
+  readonly hint: string | undefined;
+}
+
+/** @param columns at most that many in a line of the excerpt; 103 at the most */
+export function describeDiagnostic(
+  { message, location, hint }: Diagnostic,
+  columns = MAX_COLUMNS,
+): DiagnosticText {
+  return {
+    where: location ? `${clean(location.file)}:${location.line}:${location.column}: ` : '',
+    message: clean(message),
+    excerpt:
+      location && location.text !== '' ? excerpt(location, Math.min(columns, MAX_COLUMNS) - INDENT) : [],
+    hint: hint === undefined ? undefined : clean(hint),
+  };
+}
+
+/** Up to four lines, without a line break at the end. */
+export function formatDiagnostic(diagnostic: Diagnostic): string {
+  const { where, message, excerpt, hint } = describeDiagnostic(diagnostic);
+  return [`${where}error: ${message}`, ...excerpt, ...(hint === undefined ? [] : [`  hint: ${hint}`])].join(
+    '\n',
+  );
 }
 
 /** One error for all that is wrong with a file. */
@@ -50,18 +70,22 @@ export function sortDiagnostics(diagnostics: readonly Diagnostic[], files: reado
     );
 }
 
-function excerpt({ text, column, length }: Location): string[] {
+const INDENT = 2;
+
+/** @param room columns, without the indentation */
+function excerpt({ text, column, length }: Location, room: number): string[] {
   let before = text.slice(0, column - 1);
   let marked = text.slice(column - 1, column - 1 + length);
   let after = text.slice(column - 1 + length);
-  if (text.length > MAX_COLUMNS) {
-    if (before.length > MAX_COLUMNS / 2) before = `…${cut(before, -MAX_COLUMNS / 2 + 1, before.length)}`;
-    if (marked.length > MAX_COLUMNS / 2) {
-      marked = `${cut(marked, 0, MAX_COLUMNS / 2 - 1)}…`;
+  const half = Math.floor(room / 2);
+  if (text.length > room) {
+    if (before.length > half) before = `…${cut(before, 1 - half, before.length)}`;
+    if (marked.length > half) {
+      marked = `${cut(marked, 0, half - 1)}…`;
       after = '';
     }
-    const room = Math.max(0, MAX_COLUMNS - before.length - marked.length);
-    if (after.length > room) after = `${cut(after, 0, room)}…`;
+    const left = Math.max(0, room - before.length - marked.length);
+    if (after.length > left) after = `${cut(after, 0, Math.max(0, left - 1))}…`;
   }
   // A tab stays a tab, so that it takes the same room in both lines.
   const indent = [...before].map((char) => (char === '\t' ? '\t' : ' '.repeat(columns(char)))).join('');

@@ -141,6 +141,14 @@ function kindsHint(section: NodeSection): string {
   return `${section === 'artifact' ? 'an artifact' : 'a target'} has one of ${oneOf(names)}`;
 }
 
+/** By kind and field: how what the field is wanted for can be had. */
+const INSTEAD: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  path: {
+    output: 'the file stays where it is; a target puts a copy of it there: `copy: NAME`, with this `output`',
+    executable: 'a target makes a copy of it that is: `copy: NAME`, with `output` and `executable`',
+  },
+};
+
 /** Checks values after interpolation; gives the node without the fields that something is wrong with. */
 function check(
   { tree, place }: Written,
@@ -158,9 +166,14 @@ function check(
   }
   const fields = isJsonObject(node) ? node : {};
   if (errors.length === 0 && failed.size === 0) return fields;
-  const subject = `\`${kind}\``;
-  for (const problem of complaints(errors, { tree, place, subject, skip: (pointer) => failed.has(pointer) }))
-    complain(problem);
+  const checked = {
+    tree,
+    place,
+    subject: `\`${kind}\``,
+    skip: (pointer: string) => failed.has(pointer),
+    instead: (key: string) => INSTEAD[kind]?.[key],
+  };
+  for (const problem of complaints(errors, checked)) complain(problem);
   const wrong = new Set<string | undefined>(
     [...failed, ...errors.map((error) => error.instancePath)].map((at) => pointerPath(at)[0]),
   );

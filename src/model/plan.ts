@@ -47,6 +47,17 @@ export interface NodePlan {
   /** Whether the bytes are at hand: in the output's place, in the store, or in the workspace. */
   readonly present: boolean;
   readonly outputs: readonly PlannedOutput[];
+  /** What its last run failed with, whole; only of a node in the state `failed`. */
+  readonly failure?: string;
+}
+
+/** An output path that holds what res will not touch unless it is told to. */
+export interface BlockedOutput {
+  readonly node: string;
+  /** Absolute. */
+  readonly path: string;
+  /** `changed`: made by res and changed since. `foreign`: not made by res. */
+  readonly is: 'changed' | 'foreign';
 }
 
 /** A step of a build, in the order of the plan. */
@@ -77,6 +88,8 @@ export interface Plan {
   /** Every node of the closure, inputs first. */
   readonly nodes: ReadonlyMap<string, NodePlan>;
   readonly steps: readonly Step[];
+  /** What a build would stop at without `overwrite`. */
+  readonly blocked: readonly BlockedOutput[];
 }
 
 export function countSteps({ steps, nodes }: Plan): StepCounts {

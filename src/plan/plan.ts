@@ -6,7 +6,7 @@ import { makingOf } from '../kinds/kind.js';
 import type { Content } from '../model/content.js';
 import type { Graph } from '../model/graph.js';
 import type { Node } from '../model/node.js';
-import type { NodePlan, NodeState, Plan, Reason, Step } from '../model/plan.js';
+import type { BlockedOutput, NodePlan, NodeState, Plan, Reason, Step } from '../model/plan.js';
 import { type Assessment, artifactContent, assess, pinnedEntry } from './assess.js';
 import { type Fusion, planFusion } from './fusion.js';
 import {
@@ -95,7 +95,23 @@ class Planner {
       return step ? [{ ...step, reasons: nodes.get(name)?.reasons ?? [] }] : [];
     });
     await keepFindings(this.#workspace);
-    return { requested: this.#requested, nodes, steps, placements: this.#placements, fusion: this.#fusion };
+    return {
+      requested: this.#requested,
+      nodes,
+      steps,
+      blocked: this.#blocked(steps),
+      placements: this.#placements,
+      fusion: this.#fusion,
+    };
+  }
+
+  #blocked(steps: readonly Step[]): readonly BlockedOutput[] {
+    const touched = new Set([...steps.map(({ node }) => node), ...this.#requested]);
+    return [...touched].flatMap((node) =>
+      (this.#placements.get(node) ?? []).flatMap(({ path, occupant: { is } }): BlockedOutput[] =>
+        is === 'changed' || is === 'foreign' ? [{ node, path, is }] : [],
+      ),
+    );
   }
 
   async #look(node: Node, content: Content | null): Promise<readonly Placement[]> {
@@ -269,7 +285,9 @@ class Planner {
       digest: item.digest,
       size: item.size,
     }));
-    return { name, kind: node.kind, state, reasons, key, action, content, present, outputs };
+    const failure = state === 'failed' ? this.#failure(name) : undefined;
+    const known = { name, kind: node.kind, state, reasons, key, action, content, present, outputs };
+    return failure === undefined ? known : { ...known, failure };
   }
 
   async #judge(
@@ -296,16 +314,27 @@ class Planner {
     if (await this.#inPlace(name)) return { state: 'fresh', reasons: [] };
     if (placements.length === 0 && !this.#steps.has(name)) return { state: 'fresh', reasons: [] };
     const changes = record?.action && action ? differences(node, record.action, action) : [];
+    const made =
+      record !== undefined && (record.status === 'done' || this.#workspace.state.traces.has(record.key));
     const reasons: readonly Reason[] =
       changes.length > 0
         ? changes
-        : [modeReason(node, placements) ?? this.#missingReason(placements, record !== undefined)];
+        : [
+            modeReason(node, placements) ??
+              this.#missingReason(placements, made, failed ? this.#failure(name) : undefined),
+          ];
     if (await this.#atHand(name)) return { state: 'cached', reasons };
     return { state: failed ? 'failed' : 'stale', reasons };
   }
 
-  #missingReason(placements: readonly Placement[], built: boolean): Reason {
-    if (!built) return { code: 'never-built', detail: '' };
+  /** What the last run of a node failed with, without the name of the node before it. */
+  #failure(name: string): string | undefined {
+    const error = this.#workspace.state.nodes.get(name)?.error;
+    return error?.startsWith(`${name}: `) ? error.slice(name.length + 2) : error;
+  }
+
+  #missingReason(placements: readonly Placement[], built: boolean, failure: string | undefined): Reason {
+    if (!built) return neverBuilt(failure);
     const missing = placements.find(({ occupant }) => occupant.is === 'absent');
     return {
       code: 'output-missing',
@@ -323,14 +352,13 @@ class Planner {
     const stale = node.references
       .filter(({ node: input }) => done.get(input)?.content === null)
       .map(({ node: input }): Reason => ({ code: 'input-stale', detail: input, subject: input }));
+    const failure = record?.status === 'failed' ? this.#failure(node.name) : undefined;
     if (!record || (record.action === null && record.status === 'failed')) {
-      return [{ code: 'never-built', detail: '' }, ...stale];
+      return [neverBuilt(failure), ...stale];
     }
     if (stale.length > 0) return stale;
     const changes = record.action && action ? differences(node, record.action, action) : [];
-    return changes.length > 0
-      ? changes
-      : [{ code: 'never-built', detail: record.status === 'failed' ? 'the last run failed' : '' }];
+    return changes.length > 0 ? changes : [neverBuilt(failure)];
   }
 
   #node(name: string): Node {
@@ -356,8 +384,14 @@ function modeReason(node: Node, placements: readonly Placement[]): Reason | unde
   };
 }
 
+/** @param failure what its last run failed with, if it did */
+function neverBuilt(failure: string | undefined): Reason {
+  const first = failure?.split('\n', 1)[0];
+  return { code: 'never-built', detail: first === undefined ? '' : `last run failed: ${first}` };
+}
+
 function modifiedReason({ path, occupant }: Placement): Reason {
-  const detail = occupant.is === 'foreign' ? 'a file that res did not make' : 'changed since res made it';
+  const detail = occupant.is === 'foreign' ? 'not made by res' : 'changed by hand';
   return { code: 'output-modified', detail, subject: path };
 }
 

@@ -1,5 +1,6 @@
 // What `res doctor` says: what was looked at, how it is, what to do about it.
 import type { Page } from './paint.js';
+import { hang } from './text.js';
 
 export interface Check {
   readonly name: string;
@@ -22,8 +23,14 @@ const COLOURS = { ok: 'green', warn: 'yellow', fail: 'red' } as const;
 
 export function doctorText(checks: readonly Check[], page: Page): string[] {
   const names = Math.max(...checks.map(({ name }) => name.length));
+  const indent = names + 8;
   return checks.flatMap(({ name, state, detail, hint }) => [
-    `${page.paint(COLOURS[state], state.padEnd(4))}  ${name.padEnd(names)}  ${detail}`,
-    ...(hint === null ? [] : [`${' '.repeat(names + 8)}${hint}`]),
+    ...hang(
+      `${page.paint(COLOURS[state], state.padEnd(4))}  ${name.padEnd(names)}  `,
+      detail,
+      page.width,
+      indent,
+    ),
+    ...(hint === null ? [] : hang(' '.repeat(indent), hint, page.width)),
   ]);
 }

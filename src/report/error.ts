@@ -1,30 +1,34 @@
-// Errors as a person reads them: what happened, where, what to do.
-import { formatDiagnostic } from '../manifest/diagnostics.js';
+// Errors as a person reads them: what happened, where, what to do. On a terminal, sentences are wrapped by words; what is
+// to be copied (a command line, what a program printed) stays as it is.
+import { describeDiagnostic } from '../manifest/diagnostics.js';
+import type { Diagnostic } from '../model/diagnostic.js';
 import type { ErrorReport } from '../model/event.js';
 import { formatCommand } from './command-line.js';
 import type { Page } from './paint.js';
-import { oneLine } from './text.js';
+import { hang, oneLine } from './text.js';
+
+/** The last thing on stdout of a command with --json that ends without its answer. */
+export interface ErrorJson {
+  readonly ok: false;
+  readonly error: ErrorReport;
+}
 
 /** An error that ends a command, or a node of a build. `node` is named in the first line. */
 export function errorText(error: ErrorReport, page: Page, node?: string): string[] {
-  const lines: string[] = [];
-  const { diagnostics, command } = error;
+  const { diagnostics, command, hint } = error;
   // A bad file is told by its complaints; the message above them only counts them.
   if ((error.code === 'manifest-invalid' || error.code === 'lock-invalid') && diagnostics.length > 0) {
     return [
       ...diagnostics.flatMap((diagnostic, i) => [
         ...(i === 0 ? [] : ['']),
-        ...formatDiagnostic(diagnostic)
-          .replace('error:', () => page.paint('red', 'error:'))
-          .split('\n'),
+        ...diagnosticText(diagnostic, page),
       ]),
-      ...(error.hint === null ? [] : [`hint: ${error.hint}`]),
+      ...hintText(hint, page),
     ];
   }
   const head = node === undefined ? page.paint('red', 'error:') : page.paint('red', `failed: ${node}:`);
-  lines.push(
-    `${head} ${indentRest(node === undefined ? error.message : withoutName(error.message, node), 2)}`,
-  );
+  const message = node === undefined ? error.message : withoutName(error.message, node);
+  const lines = hang(`${head} `, message, page.width, 2);
   if (command) {
     const ended =
       command.signal !== undefined
@@ -37,30 +41,33 @@ export function errorText(error: ErrorReport, page: Page, node?: string): string
       lines.push('  last lines of its output:', ...command.tail.map((line) => `  | ${oneLine(line)}`));
     }
   }
-  for (const { message, location, hint } of diagnostics) {
-    if (!location) continue;
-    const where = `at ${location.file}:${location.line}:${location.column}`;
-    lines.push(`  ${where}: ${message}${hint === undefined ? '' : `; ${hint}`}`);
+  for (const diagnostic of diagnostics) {
+    if (!diagnostic.location) continue;
+    const { file, line, column } = diagnostic.location;
+    const also = diagnostic.hint === undefined ? '' : `; ${diagnostic.hint}`;
+    lines.push(...hang('  at ', `${file}:${line}:${column}: ${diagnostic.message}${also}`, page.width));
   }
   if (error.log !== null) lines.push(`  log: ${page.path(error.log)}`);
-  if (error.hint !== null) lines.push(`  hint: ${indentRest(error.hint, 8)}`);
+  lines.push(...hintText(hint, page));
   // What is nowhere in a file is an error beside the first one: a second unknown node, a second bad param.
-  for (const { message, location, hint } of diagnostics) {
-    if (location) continue;
-    lines.push(
-      `${page.paint('red', 'error:')} ${message}`,
-      ...(hint === undefined ? [] : [`  hint: ${hint}`]),
-    );
-  }
+  for (const diagnostic of diagnostics)
+    if (!diagnostic.location) lines.push(...diagnosticText(diagnostic, page));
   return lines;
+}
+
+/** `file:line:column: error: message`, the line with a caret under the place, and what to do. */
+function diagnosticText(diagnostic: Diagnostic, page: Page): string[] {
+  const { where, message, excerpt, hint } = describeDiagnostic(diagnostic, page.width);
+  const head = `${where}${page.paint('red', 'error:')} `;
+  return [...hang(head, message, page.width, 2), ...excerpt, ...hintText(hint, page)];
+}
+
+/** The same of an error, of a complaint about a file, and of a warning. */
+export function hintText(hint: string | null | undefined, page: Page): string[] {
+  return hint === null || hint === undefined ? [] : hang('  hint: ', hint, page.width);
 }
 
 /** A message that stands alone elsewhere may begin with the node's name: here the name has been said. */
 export function withoutName(message: string, node: string): string {
   return message.startsWith(`${node}: `) ? message.slice(node.length + 2) : message;
-}
-
-/** Text of several lines, all but the first one indented by `cells` where they are not indented already. */
-function indentRest(text: string, cells: number): string {
-  return text.replace(/\n(?! )/g, `\n${' '.repeat(cells)}`);
 }

@@ -1,13 +1,14 @@
 // What `res plan` says: the steps in their order and why, and what they cost.
 
 import type { Work } from '../model/event.js';
-import { countSteps, type Plan, type Step, type StepCounts } from '../model/plan.js';
+import { type BlockedOutput, countSteps, type Plan, type Step, type StepCounts } from '../model/plan.js';
 import type { PlannedBuild } from '../model/report.js';
 import { withoutName } from './error.js';
-import { formatBytes, formatDuration } from './format.js';
+import { count, formatBytes, formatDuration } from './format.js';
 import type { Page } from './paint.js';
 import { type ReasonJson, reasonJson, reasonsText } from './reasons.js';
 import { table } from './table.js';
+import { hang } from './text.js';
 
 export interface PlanJson {
   readonly steps: readonly {
@@ -30,9 +31,21 @@ export interface PlanJson {
     readonly free_bytes: number;
   }[];
   readonly unresolved: readonly { readonly node: string; readonly message: string }[];
+  /** Outputs that a build would stop at; none with --overwrite. */
+  readonly blocked: readonly BlockedOutput[];
 }
 
-export function planJson({ plan, space, unresolved }: PlannedBuild): PlanJson {
+export interface PlanView {
+  /** Whether the build in question would replace what blocks it. */
+  readonly overwrite: boolean;
+}
+
+const STANDARD: PlanView = { overwrite: false };
+
+export function planJson(
+  { plan, space, unresolved }: PlannedBuild,
+  { overwrite }: PlanView = STANDARD,
+): PlanJson {
   const cost = costOf(plan);
   return {
     steps: plan.steps.map((step) => ({
@@ -53,17 +66,18 @@ export function planJson({ plan, space, unresolved }: PlannedBuild): PlanJson {
       free_bytes: freeBytes,
     })),
     unresolved,
+    blocked: overwrite ? [] : plan.blocked,
   };
 }
 
-export function planText(planned: PlannedBuild, page: Page): string[] {
-  const { plan, space, unresolved } = planned;
-  const missing = unresolved.map(({ node, message }) =>
-    page.paint('yellow', `not resolved: ${node}: ${withoutName(message, node)}`),
-  );
-  if (plan.steps.length === 0)
-    return [...missing, missing.length === 0 ? 'up to date' : 'no other step is known'];
-  const { run, restore, fresh } = countSteps(plan);
+export function planText(planned: PlannedBuild, page: Page, { overwrite }: PlanView = STANDARD): string[] {
+  const { plan, space } = planned;
+  const missing = unresolvedText(planned, page);
+  const blocked = overwrite ? [] : plan.blocked.flatMap((output) => blockedText(output, page));
+  if (plan.steps.length === 0) {
+    const rest = missing.length > 0 ? ['no other step is known'] : blocked.length > 0 ? [] : ['up to date'];
+    return [...missing, ...blocked, ...rest];
+  }
   return [
     ...table(
       [
@@ -84,15 +98,42 @@ export function planText(planned: PlannedBuild, page: Page): string[] {
     ),
     '',
     ...missing,
-    `${run} to run, ${restore} to restore, ${fresh} fresh; ${costText(plan)}`,
+    ...blocked,
+    ...hang('', `${countsText(plan)}; ${costText(plan)}`, page.width, 2),
     ...space.fileSystems
       .filter(({ neededBytes }) => neededBytes > 0)
       .map(({ path, neededBytes, freeBytes }) => {
         const short = neededBytes > freeBytes;
-        const line = `disk: ${formatBytes(neededBytes)} needed, ${formatBytes(freeBytes)} free in ${page.path(path)}`;
+        const line = `disk: ${formatBytes(neededBytes)} needed, ${formatBytes(freeBytes)} free in ${path}`;
         return short ? page.paint('red', `${line}: ${formatBytes(neededBytes - freeBytes)} short`) : line;
       }),
   ];
+}
+
+/** What several sources were refused for is said once. */
+function unresolvedText({ unresolved }: PlannedBuild, page: Page): string[] {
+  const byMessage = new Map<string, string[]>();
+  for (const { node, message } of unresolved) {
+    const text = withoutName(message, node);
+    byMessage.set(text, [...(byMessage.get(text) ?? []), node]);
+  }
+  return [...byMessage].flatMap(([message, nodes]) =>
+    hang(`${page.paint('yellow', 'not resolved:')} `, `${nodes.join(', ')}: ${message}`, page.width, 2),
+  );
+}
+
+function blockedText({ path, is }: BlockedOutput, page: Page): string[] {
+  const what = is === 'foreign' ? 'was not made by res' : 'was changed by hand';
+  const head = `${page.paint('magenta', 'a build would stop:')} `;
+  return hang(head, `${page.path(path)} ${what}; --overwrite replaces it`, page.width, 2);
+}
+
+/** `3 nodes to run in 2 steps, 0 to restore, 1 fresh`: what streams through a step is a node of its own. */
+function countsText(plan: Plan): string {
+  const { run, restore, fresh } = countSteps(plan);
+  const steps = plan.steps.filter(({ work }) => work !== 'restore').length;
+  const running = steps === run ? `${run} to run` : `${run} nodes to run in ${count(steps, 'step')}`;
+  return `${running}, ${restore} to restore, ${fresh} fresh`;
 }
 
 /** `merged → qcow2`: what streams through a step, and the step's own node. */

@@ -1,14 +1,15 @@
 // What `res show` says: everything known about one node.
 import { type Digest, digestAlgorithm } from '../model/digest.js';
-import type { JsonObject } from '../model/json.js';
+import { isJsonArray, isJsonObject, type Json, type JsonObject } from '../model/json.js';
 import type { LockEntry } from '../model/lock.js';
 import type { Node, NodeSection } from '../model/node.js';
 import type { NodePlan, NodeState } from '../model/plan.js';
 import { redactRecipe } from '../sources/redact.js';
+import { withoutName } from './error.js';
 import { formatBytes, formatDuration } from './format.js';
 import { type Page, stateColours } from './paint.js';
 import { type ReasonJson, reasonJson, reasonText } from './reasons.js';
-import { oneLine } from './text.js';
+import { hang, oneLine } from './text.js';
 
 export interface ShownNode {
   readonly node: Node;
@@ -18,7 +19,12 @@ export interface ShownNode {
   /** Of artifacts that are locked. */
   readonly source: { readonly id: string; readonly entry: LockEntry | undefined } | undefined;
   readonly lastRun:
-    | { readonly at: number; readonly durationMs: number; readonly status: 'done' | 'failed' }
+    | {
+        readonly at: number;
+        readonly durationMs: number;
+        readonly status: 'done' | 'failed';
+        readonly error?: string;
+      }
     | undefined;
   /** Absolute; undefined when the node left none. */
   readonly log: string | undefined;
@@ -64,6 +70,8 @@ export interface ShowJson {
     readonly at: string;
     readonly duration_ms: number;
     readonly status: 'done' | 'failed';
+    /** What it failed with; null when it did not. */
+    readonly error: string | null;
   } | null;
   readonly log: string | null;
 }
@@ -110,29 +118,33 @@ export function showJson(shown: ShownNode): ShowJson {
             at: new Date(lastRun.at).toISOString(),
             duration_ms: lastRun.durationMs,
             status: lastRun.status,
+            error: lastRun.error === undefined ? null : withoutName(lastRun.error, node.name),
           },
     log: shown.log ?? null,
   };
 }
+
+/** Cells of the names of fields: a digest with its algorithm stands beside one within 80 columns. */
+const FIELD = 9;
 
 export function showText(shown: ShownNode, page: Page): string[] {
   const json = showJson(shown);
   const lines: string[] = [];
   const field = (name: string, values: readonly string[]) => {
     values.forEach((value, i) => {
-      lines.push(`${page.paint('dim', (i === 0 ? name : '').padEnd(12))}${oneLine(value)}`);
+      const lead = page.paint('dim', (i === 0 ? name : '').padEnd(FIELD));
+      lines.push(...hang(lead, oneLine(value), page.width, FIELD + 2));
     });
   };
+  const title = page.paint('bold', json.name);
   lines.push(
-    `${page.paint('bold', json.name)}${json.description === null ? '' : `  ${oneLine(json.description)}`}`,
+    ...(json.description === null ? [title] : hang(`${title}  `, oneLine(json.description), page.width, 2)),
+    `${page.paint('dim', 'state'.padEnd(FIELD))}${page.paint(stateColours[json.state], json.state)}${json.present ? '' : ', bytes not at hand'}`,
   );
-  lines.push(
-    `${page.paint('dim', 'state'.padEnd(12))}${page.paint(stateColours[json.state], json.state)}${json.present ? '' : ', bytes not at hand'}`,
-  );
-  field('', shown.plan.reasons.map(reasonText));
+  field('', shown.plan.failure === undefined ? shown.plan.reasons.map(reasonText) : []);
   field('kind', [`${json.kind} (${json.section})`]);
-  field('recipe', recipeLines(json.recipe));
-  field('verify', json.verify === null ? [] : recipeLines(json.verify));
+  field('recipe', fieldLines('', json.recipe));
+  field('verify', json.verify === null ? [] : fieldLines('', json.verify));
   field(
     'inputs',
     json.inputs.map(({ role, node }) => (role === 'in' ? node : `${node} (${role})`)),
@@ -149,15 +161,22 @@ export function showText(shown: ShownNode, page: Page): string[] {
   field('content', shown.plan.content === null ? ['not known yet'] : outputLines(json, shown, page));
   if (json.source) field('source', sourceLines(json.source));
   // Files of the workspace are as they are: nothing runs to get them.
-  if (json.section === 'target' || json.source) field('last run', [lastRunText(json.last_run)]);
+  if (json.section === 'target' || json.source) field('last run', lastRunLines(json.last_run));
   field('log', json.log === null ? [] : [page.path(json.log)]);
   return lines;
 }
 
-function recipeLines(recipe: JsonObject): string[] {
-  return Object.entries(recipe).map(
-    ([field, value]) => `${field}: ${typeof value === 'string' ? value : JSON.stringify(value)}`,
-  );
+/** A line for each field that has a value of its own: `github.asset: vmlinux`, as in the reasons of `why`. */
+function fieldLines(name: string, value: Json): string[] {
+  if (isJsonObject(value)) {
+    return Object.entries(value).flatMap(([key, each]) =>
+      fieldLines(name === '' ? key : `${name}.${key}`, each),
+    );
+  }
+  if (!isJsonArray(value)) return [`${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`];
+  const plain = value.every((each) => typeof each === 'string' && !each.includes(', '));
+  if (plain) return [`${name}: ${value.join(', ')}`];
+  return value.flatMap((each, i) => fieldLines(`${name}[${i}]`, each));
 }
 
 function outputLines(json: ShowJson, shown: ShownNode, page: Page): string[] {
@@ -180,8 +199,9 @@ function sourceLines({ id, tag, commit, files }: NonNullable<ShowJson['source']>
   ];
 }
 
-function lastRunText(run: ShowJson['last_run']): string {
-  if (run === null) return 'never';
+function lastRunLines(run: ShowJson['last_run']): string[] {
+  if (run === null) return ['never'];
   const when = `${run.at.slice(0, 19).replace('T', ' ')} UTC`;
-  return run.status === 'done' ? `done in ${formatDuration(run.duration_ms)}, ${when}` : `failed, ${when}`;
+  if (run.status === 'done') return [`done in ${formatDuration(run.duration_ms)}, ${when}`];
+  return [`failed, ${when}`, ...(run.error?.split('\n') ?? [])];
 }

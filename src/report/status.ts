@@ -4,7 +4,7 @@ import type { NodePlan, NodeState, Plan, ReasonCode } from '../model/plan.js';
 import { formatBytes } from './format.js';
 import { type Page, stateColours } from './paint.js';
 import { reasonsText } from './reasons.js';
-import { table } from './table.js';
+import { type Cell, table } from './table.js';
 
 export interface StatusJson {
   readonly nodes: readonly StatusNodeJson[];
@@ -89,9 +89,17 @@ function sizeOf({ outputs }: NodePlan): string {
   return outputs.length === 0 ? '' : formatBytes(outputs.reduce((sum, { size }) => sum + size, 0));
 }
 
-function whereOrWhy(node: NodePlan, page: Page): string {
-  if (node.reasons.length > 0) return reasonsText(node.reasons);
-  const [first, ...more] = node.outputs.flatMap(({ path }) => (path === null ? [] : [page.path(path)]));
-  if (first !== undefined) return more.length === 0 ? first : `${first} and ${more.length} more`;
-  return node.state === 'fresh' && !node.present ? 'not needed now' : '';
+function whereOrWhy(node: NodePlan, page: Page): Cell {
+  if (node.failure !== undefined) return `last run failed: ${node.failure.split('\n', 1)[0]}`;
+  const [first] = node.reasons;
+  if (first?.code === 'output-modified') {
+    const more = node.reasons.length > 1 ? ` (+${node.reasons.length - 1})` : '';
+    return `${first.detail}: ${page.path(first.subject ?? '')}${more}`;
+  }
+  if (first) return reasonsText(node.reasons);
+  const [path, ...others] = node.outputs.flatMap((output) =>
+    output.path === null ? [] : [page.path(output.path)],
+  );
+  if (path === undefined) return node.state === 'fresh' && !node.present ? 'not needed now' : '';
+  return others.length === 0 ? { text: path, cut: 'middle' } : `${path} and ${others.length} more`;
 }

@@ -9,7 +9,14 @@ export interface Column {
   readonly cut?: 'middle' | 'end';
 }
 
-export type Cell = string | { readonly text: string; readonly colour: Colour };
+export type Cell =
+  | string
+  | {
+      readonly text: string;
+      readonly colour?: Colour;
+      /** Where this cell is cut, in a column that is cut. */
+      readonly cut?: 'middle' | 'end';
+    };
 
 const GAP = '  ';
 /** A column is not cut below this many cells. */
@@ -23,10 +30,10 @@ export function table(columns: readonly Column[], rows: readonly (readonly Cell[
     used[i] ? Math.max(width(column.title), ...cells.map((row) => width(row[i] ?? ''))) : 0,
   );
   const widths = shrink(columns, natural, page.width - GAP.length * (used.filter(Boolean).length - 1));
-  const place = (i: number, text: string, colour: Colour | undefined): string => {
+  const place = (i: number, text: string, { colour, cut: own }: Exclude<Cell, string>): string => {
     const column = columns[i];
     const cells = widths[i] ?? 0;
-    const cut = column?.cut === 'middle' ? cutMiddle(text, cells) : cutEnd(text, cells);
+    const cut = (own ?? column?.cut) === 'middle' ? cutMiddle(text, cells) : cutEnd(text, cells);
     const padded = column?.align === 'right' ? padStart(cut, cells) : padEnd(cut, cells);
     // Only the text is coloured, never the padding: trailing blanks can then be trimmed.
     return colour ? padded.replace(cut, () => page.paint(colour, cut)) : padded;
@@ -37,12 +44,12 @@ export function table(columns: readonly Column[], rows: readonly (readonly Cell[
       .join(GAP)
       .trimEnd();
   return [
-    line(columns.map((column, i) => place(i, column.title, 'dim'))),
+    line(columns.map((column, i) => place(i, column.title, { text: '', colour: 'dim' }))),
     ...rows.map((row, at) =>
       line(
         columns.map((_, i) => {
           const cell = row[i];
-          return place(i, cells[at]?.[i] ?? '', typeof cell === 'object' ? cell.colour : undefined);
+          return place(i, cells[at]?.[i] ?? '', typeof cell === 'object' ? cell : { text: '' });
         }),
       ),
     ),

@@ -44,6 +44,39 @@ export function padStart(text: string, cells: number): string {
   return ' '.repeat(Math.max(0, cells - width(text))) + text;
 }
 
+/**
+ * A text behind a lead, wrapped by words to `cells`; what follows the first line begins `indent` cells in. Words that are
+ * longer than a line (paths, URLs, digests) stay whole, so that they can be copied. Line breaks in the text are kept, and
+ * so is the indentation of its lines.
+ */
+export function hang(lead: string, text: string, cells: number, indent = width(lead)): string[] {
+  const [first = '', ...more] = text.split('\n');
+  return [
+    ...wrapLine(lead, first, cells, indent),
+    ...more.flatMap((line) => {
+      const own = /^ */.exec(line)?.[0] ?? '';
+      return wrapLine(' '.repeat(indent) + own, line.slice(own.length), cells, indent + own.length);
+    }),
+  ];
+}
+
+function wrapLine(lead: string, text: string, cells: number, indent: number): string[] {
+  if (width(lead) + width(text) <= cells) return [(lead + text).trimEnd()];
+  const lines: string[] = [];
+  let line = lead;
+  let empty = true;
+  for (const word of text.split(/ +/)) {
+    if (!empty && width(line) + 1 + width(word) > cells) {
+      lines.push(line);
+      line = ' '.repeat(indent);
+      empty = true;
+    }
+    line += empty ? word : ` ${word}`;
+    empty = false;
+  }
+  return [...lines, line];
+}
+
 /** Text from outside (a program's output, a file name) as one harmless line: no control characters. */
 export function oneLine(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what this takes out

@@ -1,5 +1,6 @@
 // What `res verify` says: what does not hold what the records say.
 import type { VerifyReport } from '../model/report.js';
+import { hintText } from './error.js';
 import { count, formatBytes } from './format.js';
 import type { Page } from './paint.js';
 
@@ -17,6 +18,6 @@ export function verifyText({ checked, bytes }: VerifyReport, page: Page): string
     bad.length === 0 ? `${total}: all as recorded` : `${total}: ${bad.length} not as recorded`,
     ...(bad.length === 0
       ? []
-      : ['hint: `res build` makes what is missing again; `--overwrite` replaces changed outputs.']),
+      : hintText('`res build` makes what is missing again; `--overwrite` replaces changed outputs.', page)),
   ];
 }

@@ -156,12 +156,19 @@ describe('clean', () => {
     expect(site.work.exists('resources')).toBe(false);
   });
 
-  it('of one node removes its output and those of what it is made of', async () => {
-    const site = await builtSite();
-    expectDone(await site.res('clean data'));
-    expect(readdirSync(site.work.path('resources'))).toEqual(['kernel']);
-    expectDone(await site.res('clean kernel'));
-    expect(site.work.exists('resources')).toBe(false);
+  it('of one node removes its output, of a group those of its members, and none of what they are made of', async () => {
+    const work = makeWorkspace({
+      'resources.yaml':
+        'res: 1\nartifacts: { notes: { path: n } }\ntargets:\n  a: { copy: notes, output: a }\n  b: { copy: a, output: b }\n  c: { copy: b, output: c }\n  both: { group: [b, c] }\n',
+      n: 'notes\n',
+    });
+    const { res } = inFolder(work, {});
+    expectDone(await res('build'));
+    expectDone(await res('clean b'));
+    expect(readdirSync(work.path('resources')).sort()).toEqual(['a', 'c']);
+    expectDone(await res('build'));
+    expectDone(await res('clean both'));
+    expect(readdirSync(work.path('resources'))).toEqual(['a']);
   });
 
   it('removes outputs of a variant that is not the present one', async () => {

@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { commands } from '../../src/cli/commands.js';
 import { createProgram } from '../../src/cli/program.js';
 import { RESERVED_FLAGS } from '../../src/manifest/params.js';
+import { validator } from '../rig/schemas.js';
 import { makeWorkspace, removeWorkspaces, type Workspace } from '../rig/workspace.js';
 import { res } from './in-process.js';
 import { FakeTerminal } from './terminal.js';
@@ -108,6 +109,14 @@ describe('bad usage', () => {
     ['too many nodes', ['why', 'a', 'b'], 'too many arguments', undefined],
     ['an unknown node', ['status', 'txet'], 'no node is called `txet`', '`text`'],
     ['an unknown template', ['init', 'gme5'], 'there is no template gme5', '`gem5`'],
+    [
+      'no shell',
+      ['completion'],
+      'needs the name of a shell',
+      'bash`, `res completion zsh` or `res completion fish',
+    ],
+    ['a manifest where none is needed', ['init', '-f', 'x'], "unknown option '-f'", undefined],
+    ['a flag that a plan has no use for', ['plan', '-j', '2'], "unknown option '-j'", undefined],
     ['an unknown shell', ['completion', 'bsh'], 'there is no completion for bsh', '`bash`'],
   ])('%s', async (_, args, message, hint) => {
     const { status, stdout, stderr } = await res(args, { cwd: workspace().dir });
@@ -145,9 +154,22 @@ describe('help', () => {
     }
   });
 
-  it('fits into 80 columns', async () => {
-    for (const { name } of commands) {
+  it('of each command has its own flags first, then the common ones', async () => {
+    for (const { name, flags, manifest } of commands) {
       const { stdout } = await res([name, '--help'], { cwd: workspace().dir });
+      const groups = [...stdout.matchAll(/^(Options|Common flags|Params of the manifest):$/gm)];
+      expect([name, ...groups.map(([, group]) => group)]).toEqual([
+        name,
+        ...(flags.length > 0 ? ['Options'] : []),
+        'Common flags',
+        ...(manifest ? ['Params of the manifest'] : []),
+      ]);
+    }
+  });
+
+  it('fits into 80 columns', async () => {
+    for (const args of [[], ...commands.map(({ name }) => [name])]) {
+      const { stdout } = await res([...args, '--help'], { cwd: workspace().dir });
       for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
     }
   });
@@ -214,7 +236,134 @@ it('no param can take the name of a flag of res', () => {
   for (const flag of flags) if (flag !== 'version') expect([...RESERVED_FLAGS]).toContain(flag);
 });
 
+describe('an error with --json', () => {
+  const check = validator('error');
+
+  it.each(commands.filter(({ flags }) => flags.includes('json')).map(({ name }) => name))(
+    'of %s is an object on stdout and words on stderr, with the same status',
+    async (name) => {
+      const { dir } = workspace();
+      const words = await res([name, '--arhc', 'x'], { cwd: dir });
+      const { status, stdout, stderr } = await res([name, '--json', '--arhc', 'x'], { cwd: dir });
+      expect(check(JSON.parse(stdout))).toEqual([]);
+      expect(JSON.parse(stdout)).toMatchObject({
+        ok: false,
+        error: { code: 'usage', message: "unknown option '--arhc'", hint: 'did you mean `--arch`?' },
+      });
+      expect({ status, stdout: '', stderr }).toEqual(words);
+    },
+  );
+
+  it('has the places of all mistakes in a manifest', async () => {
+    const { dir } = makeWorkspace({ 'resources.yaml': 'res: 1\nnmae: x\ntargets: { a: { merge: b } }\n' });
+    const { status, stdout } = await res(['--color', 'never', 'status', '--json'], { cwd: dir });
+    expect(status).toBe(2);
+    expect(check(JSON.parse(stdout))).toEqual([]);
+    expect(JSON.parse(stdout)).toMatchObject({
+      error: {
+        code: 'manifest-invalid',
+        diagnostics: [
+          { location: { file: 'resources.yaml', line: 2, column: 1 }, hint: 'did you mean `name`?' },
+          { location: { line: 3 } },
+        ],
+      },
+    });
+  });
+
+  it('is the last line behind the events, on stdout with --json and in place of the words without', async () => {
+    const space = workspace();
+    space.write('resources/text-v1', 'mine\n');
+    const both = await res(['build', '--json', '--progress', 'json'], { cwd: space.dir });
+    const last = both.stdout.trimEnd().split('\n').at(-1) ?? '';
+    expect(validator('events')(JSON.parse(last))).toEqual([]);
+    expect(JSON.parse(last)).toMatchObject({ ok: false, error: { code: 'output-foreign' } });
+    expect(both.stderr).toMatch(/^error: /);
+    const { status, stdout, stderr } = await res(['build', '--progress=json'], { cwd: space.dir });
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(
+      stderr
+        .trimEnd()
+        .split('\n')
+        .map((line): unknown => JSON.parse(line))
+        .at(-1),
+    ).toEqual(JSON.parse(last));
+  });
+
+  it('is not for commands and words that are not about it', async () => {
+    const { dir } = workspace();
+    expect((await res(['log', '--json'], { cwd: dir })).stdout).toBe('');
+    expect((await res(['status', '--', '--json'], { cwd: dir })).stdout).toBe('');
+  });
+});
+
+describe('what went wrong the last time', () => {
+  const broken = () =>
+    makeWorkspace({
+      'resources.yaml':
+        'res: 1\nartifacts: { a: { path: a } }\ntargets: { b: { decompress: a, output: b } }\n',
+      a: 'no gzip',
+    });
+
+  it('is in status in a line, and whole in why and show', async () => {
+    const { dir } = broken();
+    await res(['build', '-q'], { cwd: dir });
+    const { stdout } = await res(['status'], { cwd: dir });
+    const line = /last run failed: (.+)$/m.exec(stdout)?.[1] ?? '';
+    expect(line).not.toBe('');
+    expect((await res(['why', 'b'], { cwd: dir })).stdout).toContain(`last run failed: ${line}`);
+    expect((await res(['show', 'b'], { cwd: dir })).stdout).toMatch(/^last run failed, .* UTC\n {9}\S/m);
+    const why = JSON.parse((await res(['why', 'b', '--json'], { cwd: dir })).stdout);
+    expect(why).toMatchObject({ state: 'failed', error: expect.stringContaining(line) });
+    expect(validator('why')(why)).toEqual([]);
+    const show = JSON.parse((await res(['show', 'b', '--json'], { cwd: dir })).stdout);
+    expect(show).toMatchObject({ last_run: { status: 'failed', error: why.error } });
+  });
+});
+
+describe('plan', () => {
+  it('says of an output that a build would stop at, and succeeds', async () => {
+    const space = workspace();
+    space.write('resources/text-v1', 'mine\n');
+    const { status, stdout } = await res(['plan'], { cwd: space.dir });
+    expect(status).toBe(0);
+    expect(stdout).toContain(
+      'a build would stop: resources/text-v1 was not made by res; --overwrite replaces it\n',
+    );
+    const json = async (...more: string[]) =>
+      JSON.parse((await res(['plan', '--json', ...more], { cwd: space.dir })).stdout).blocked;
+    expect(await json()).toEqual([{ node: 'text', path: space.path('resources/text-v1'), is: 'foreign' }]);
+    expect(await json('--overwrite')).toEqual([]);
+    await res(['build', '--overwrite'], { cwd: space.dir });
+    space.write('resources/text-v1', 'mine again\n');
+    expect((await res(['plan'], { cwd: space.dir })).stdout).toContain('was changed by hand');
+  });
+});
+
+it('--frozen says once what to do about several missing entries', async () => {
+  const { dir } = makeWorkspace({
+    'resources.yaml': 'res: 1\nartifacts: { a: { url: "file:a" }, b: { url: "file:b" } }\n',
+  });
+  const { stderr } = await res(['build', '--frozen'], { cwd: dir });
+  expect(stderr).toMatch(/^error: a: .*\n {2}b: .*\n {2}hint: .*without --frozen.*\n$/);
+});
+
 describe('commands that only look', () => {
+  it('graph of a node has the states that the whole graph has', async () => {
+    const { dir } = makeWorkspace({
+      'resources.yaml':
+        'res: 1\nartifacts: { a: { path: a } }\ntargets:\n  mid: { merge: [a, a] }\n  out: { merge: [mid], output: out }\n  all: { group: [out] }\ndefault: [all]\n',
+      a: 'a',
+    });
+    await res(['build', '-q'], { cwd: dir });
+    const states = async (...names: string[]) => {
+      const { nodes } = JSON.parse((await res(['graph', '--json', ...names], { cwd: dir })).stdout);
+      return nodes.map(({ name, state }: { name: string; state: string }) => `${name} ${state}`);
+    };
+    expect(await states()).toEqual(['a fresh', 'mid fresh', 'out fresh', 'all fresh']);
+    expect(await states('mid')).toEqual(['a fresh', 'mid fresh']);
+    expect(await states('all')).toEqual(await states());
+  });
+
   it('list has the support table', async () => {
     const { stdout } = await res(['list', '--arch', 'arm64'], { cwd: workspace().dir });
     expect(stdout).toMatch(/^\* +kernel +arm64 +two +experimental +qemu$/m);
@@ -270,7 +419,7 @@ describe('build', () => {
 
   it('warns once of what is experimental', async () => {
     const { stderr } = await res(['build', '--arch', 'arm64'], { cwd: workspace().dir });
-    expect(stderr.match(/warning: kernel is experimental/g)).toHaveLength(1);
+    expect(stderr.match(/warning: experimental for arch=arm64: kernel \(two\)/g)).toHaveLength(1);
   });
 
   it('answers on stdout: one line, one object, or the events', async () => {
@@ -358,6 +507,18 @@ describe('doctor', () => {
     const { status, stdout } = await res(['doctor', '--offline'], { cwd: space.dir, env });
     expect(status).toBe(1);
     expect(stdout).toMatch(/^fail {2}qemu-img +.*bin\/qemu-img does not run: exit status 3$/m);
+  });
+
+  it('says whether there is a lock', async () => {
+    const space = makeWorkspace({
+      'resources.yaml': 'res: 1\nartifacts: { a: { url: "file:a" } }\n',
+      a: 'a',
+    });
+    const lock = async () =>
+      /^ok {4}lock +(.*)$/m.exec((await res(['doctor', '--offline'], { cwd: space.dir })).stdout)?.[1];
+    expect(await lock()).toBe('there is no resources.lock.yaml yet');
+    await res(['build', '-q'], { cwd: space.dir });
+    expect(await lock()).toBe('1 source in resources.lock.yaml');
   });
 
   it('shows no secret', async () => {

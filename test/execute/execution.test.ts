@@ -146,6 +146,71 @@ describe('an interrupt', () => {
     await expect(building).rejects.toMatchObject({ code: 'interrupted' });
     expect((await engine.node('out')).state).toBe('stale');
   });
+
+  it('tells of no node that it is skipped', async () => {
+    const engine = openEngine({
+      'resources.yaml': `res: 1
+artifacts: { words: { path: words.txt } }
+targets:
+  one: { merge: [words, words] }
+  two: { merge: [words, words, words] }
+  out: { merge: [one, two], output: out }
+  end: { merge: [out, words], output: end }
+default: [end]
+`,
+      'words.txt': 'w',
+    });
+    const stop = new AbortController();
+    const told: string[] = [];
+    const building = engine.build([], {
+      jobs: 1,
+      signal: stop.signal,
+      listener({ type }) {
+        told.push(type);
+        if (type === 'started') stop.abort();
+      },
+    });
+    await expect(building).rejects.toMatchObject({ code: 'interrupted' });
+    expect(told).toEqual(['planned', 'started']);
+  });
+});
+
+describe('a download', () => {
+  it('starts when there is a place for its first file: until then it waits', async () => {
+    const names = ['a', 'b', 'c'];
+    const engine = openEngine({
+      'resources.yaml': `res: 1
+pools: { network: 1 }
+artifacts: { ${names.map((name) => `${name}: { url: "file:${name}.txt", output: ${name} }`).join(', ')} }
+`,
+      ...Object.fromEntries(names.map((name) => [`${name}.txt`, name])),
+    });
+    const there: number[] = [];
+    await engine.build([], {
+      listener: ({ type }) => {
+        if (type === 'started')
+          there.push(names.filter((name) => engine.work.exists(`resources/${name}`)).length);
+      },
+    });
+    expect(there).toEqual([0, 1, 2]);
+  });
+
+  it('of what another node has fetched meanwhile is told of too, and waits for no place', async () => {
+    const engine = openEngine({
+      'resources.yaml': `res: 1
+artifacts: { one: { url: "file:words", output: one }, same: { url: "file:words", output: same } }
+`,
+      words: 'words',
+    });
+    const { events } = await engine.events();
+    const of = (name: string) =>
+      events.flatMap((event) => ('node' in event && event.node === name ? [event.type] : []));
+    expect([of('one'), of('same')].map((types) => types.filter((type) => type !== 'progress'))).toEqual([
+      ['started', 'finished'],
+      ['started', 'finished'],
+    ]);
+    for (const name of ['one', 'same']) expect(of(name).at(0)).toBe('started');
+  });
 });
 
 describe('a list of sums', () => {

@@ -42,18 +42,18 @@ describe('a warning', () => {
     expect(checkVariants(graph({ os: 'jammy' }), ['tool'])).toEqual([]);
   });
 
-  it('is given once for each node that is needed', () => {
+  it('is given of each node that is needed, once', () => {
     expect(checkVariants(graph({ os: 'jammy' }), ['disk', 'kernel'])).toEqual([
-      'kernel is experimental for arch=amd64 os=jammy, v5.15',
+      'experimental for arch=amd64 os=jammy: kernel (v5.15)',
     ]);
     expect(checkVariants(graph({ arch: 'arm64' }), ['disk'])).toEqual([
-      'kernel is deprecated for arch=arm64 os=focal',
+      'deprecated for arch=arm64 os=focal: kernel',
     ]);
   });
 
   it('is given of what is not in the table', () => {
     expect(checkVariants(graph({ os: 'noble' }), ['disk'])).toEqual([
-      'kernel has no variant for arch=amd64 os=noble: nobody has tried it',
+      'nobody has tried arch=amd64 os=noble: kernel',
     ]);
   });
 });

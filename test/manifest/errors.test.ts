@@ -33,7 +33,7 @@ describe('a manifest with a mistake', () => {
 
   it('may be empty', () => {
     expect(complaintsOf('')).toBe(
-      'resources.yaml:1:1: error: the manifest is empty\nhint: it starts with the line `res: 1`',
+      'resources.yaml:1:1: error: the manifest is empty\n  hint: it starts with the line `res: 1`',
     );
   });
 
@@ -54,7 +54,7 @@ describe('a manifest with a mistake', () => {
   it('is larger than 16 MiB', () => {
     const text = complaintsOf(`res: 1\n${'#'.repeat(MAX_TEXT_BYTES)}`);
     expect(text).toBe(
-      'resources.yaml:1:1: error: resources.yaml is larger than 16 MiB\nhint: Is this the right file?',
+      'resources.yaml:1:1: error: resources.yaml is larger than 16 MiB\n  hint: Is this the right file?',
     );
   });
 
@@ -107,7 +107,7 @@ describe('a manifest in a Windows editor', () => {
     const graph = load('\ufeffres: 1\r\nartifacts:\r\n  a: { path: x }\r\n');
     expect(graph.order).toEqual(['a']);
     expect(complaintsOf('\ufeffres: 1\r\nnmae: x\r\n')).toBe(
-      'resources.yaml:2:1: error: unknown key `nmae`\n  nmae: x\n  ^~~~\nhint: did you mean `name`?',
+      'resources.yaml:2:1: error: unknown key `nmae`\n  nmae: x\n  ^~~~\n  hint: did you mean `name`?',
     );
   });
 });

@@ -201,32 +201,32 @@ describe('a damaged lock', () => {
     [
       'was cut off',
       TEXT.slice(0, TEXT.indexOf('        url')),
-      '7:9: error: a file needs `url`\n        - name: b\n          ^\nhint: `url`: where it was found',
+      '7:9: error: a file needs `url`\n        - name: b\n          ^\n  hint: `url`: where it was found',
       DAMAGED,
     ],
     [
       'has another format',
       'lock: 2\nsources: {}\n',
-      '1:7: error: expected format 1, found the number 2\n  lock: 2\n        ^\nhint: this version of res reads format 1',
+      '1:7: error: expected format 1, found the number 2\n  lock: 2\n        ^\n  hint: this version of res reads format 1',
       DAMAGED,
     ],
     ['is a list', '- a\n', '1:1: error: expected a lock: a map\n  - a\n  ^', DAMAGED],
     [
       'is not YAML',
       'lock: 1\nsources: [\n',
-      '2:10: error: expected `]` to close a list\n  sources: [\n           ^\nhint: lines within brackets are indented more than their key',
+      '2:10: error: expected `]` to close a list\n  sources: [\n           ^\n  hint: lines within brackets are indented more than their key',
       DAMAGED,
     ],
     [
       'has a bad checksum',
       TEXT.replace(HEX, 'abc'),
-      '9:17: error: expected a sha256: 64 hexadecimal digits, found `abc`\n          sha256: abc\n                  ^~~\nhint: the digest of its content',
+      '9:17: error: expected a sha256: 64 hexadecimal digits, found `abc`\n          sha256: abc\n                  ^~~\n  hint: the digest of its content',
       DAMAGED,
     ],
     [
       'has a source twice',
       TEXT.replace('github:o/r@v1/none', 'github:o/r@latest/vmlinux-*'),
-      '15:3: error: the key `github:o/r@latest/vmlinux-*` stands here a second time\n    github:o/r@latest/vmlinux-*:\n    ^~~~~~~~~~~~~~~~~~~~~~~~~~~\nhint: the first one is at resources.lock.yaml:4:3',
+      '15:3: error: the key `github:o/r@latest/vmlinux-*` stands here a second time\n    github:o/r@latest/vmlinux-*:\n    ^~~~~~~~~~~~~~~~~~~~~~~~~~~\n  hint: the first one is at resources.lock.yaml:4:3',
       DAMAGED,
     ],
     [

@@ -3,10 +3,12 @@ import { readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
 import { criticalPaths } from '../../src/execute/priority.js';
+import { selectNodes } from '../../src/graph/select.js';
 import type { NodePlan, Step } from '../../src/model/plan.js';
 import { explain } from '../../src/plan/explain.js';
 import { planFusion } from '../../src/plan/fusion.js';
 import { planNodes } from '../../src/plan/plan.js';
+import { lastRun } from '../../src/plan/record.js';
 import { type Engine, openEngine } from '../execute/engine.js';
 import { removeWorkspaces } from '../rig/workspace.js';
 
@@ -146,8 +148,8 @@ describe('a plan', () => {
     await engine.build(['out']);
     engine.work.write('resources/out.txt', 'mine');
     const { nodes } = await look(engine);
-    expect(nodes.out).toEqual(['modified', 'output-modified changed since res made it']);
-    expect(nodes.other).toEqual(['modified', 'output-modified a file that res did not make']);
+    expect(nodes.out).toEqual(['modified', 'output-modified changed by hand']);
+    expect(nodes.other).toEqual(['modified', 'output-modified not made by res']);
     rmSync(engine.work.path('resources/out.txt'));
     symlinkSync('../words.txt', engine.work.path('resources/out.txt'));
     expect((await look(engine)).nodes.out?.[0]).toBe('modified');
@@ -222,13 +224,37 @@ describe('a plan', () => {
   });
 });
 
+/** Of a node within the default ones. */
+async function explained(engine: Engine, name: string, set: Readonly<Record<string, string>> = {}) {
+  const workspace = engine.open(set);
+  const plan = await planNodes(workspace, selectNodes(workspace.graph, []));
+  return explain(plan, workspace.graph, name, (node) => lastRun(workspace, node));
+}
+
 describe('an explanation', () => {
+  it('goes on through inputs that are fresh by now, to the field that a param changed', async () => {
+    const engine = open(`res: 1
+params: { which: { default: words } }
+artifacts: { source: { url: "file:\${which}.txt" } }
+targets:
+  joined: { merge: [source, source] }
+  out: { merge: [joined], output: out.txt }
+`);
+    engine.work.write('other.txt', 'other\n');
+    await engine.build([], { set: { which: 'other' } });
+    await engine.build();
+    const { chain, state } = await explained(engine, 'out', { which: 'other' });
+    expect(state).toBe('cached');
+    expect(chain.map(({ node, reasons: [reason] }) => `${node}: ${reason?.code} ${reason?.subject}`)).toEqual(
+      ['source: recipe-changed url', 'joined: input-changed source', 'out: input-changed joined'],
+    );
+  });
+
   it('goes from the root cause to the node', async () => {
     const engine = open();
     await engine.build();
     engine.work.write('packed.gz', gzipSync('other\n'));
-    const workspace = engine.open();
-    const { chain, state, reasons } = explain(await planNodes(workspace, ['out']), workspace.graph, 'out');
+    const { chain, state, reasons } = await explained(engine, 'out');
     expect(state).toBe('stale');
     expect(reasons).toMatchObject([{ code: 'input-stale', subject: 'joined' }]);
     expect(chain.map(({ node, reasons: [reason] }) => `${node}: ${reason?.code} ${reason?.subject}`)).toEqual(
@@ -239,13 +265,11 @@ describe('an explanation', () => {
   it('is the node alone when the cause is its own, or there is none', async () => {
     const engine = open();
     await engine.build();
-    const explained = async () => {
-      const workspace = engine.open();
-      return explain(await planNodes(workspace, ['out']), workspace.graph, 'out').chain;
-    };
-    expect(await explained()).toEqual([{ node: 'out', reasons: [] }]);
+    expect((await explained(engine, 'out')).chain).toEqual([{ node: 'out', reasons: [] }]);
     rmSync(engine.work.path('resources/out.txt'));
-    expect(await explained()).toMatchObject([{ node: 'out', reasons: [{ code: 'output-missing' }] }]);
+    expect((await explained(engine, 'out')).chain).toMatchObject([
+      { node: 'out', reasons: [{ code: 'output-missing' }] },
+    ]);
   });
 });
 

@@ -29,9 +29,30 @@ kernel      github   fresh   41.2 MiB  resources/kernel
 disk-parts  github   stale             recipe changed: release: v0.2.0 -> v0.3.0
 merged      merge    fresh             not needed now
 qcow2       extract  stale             input stale: merged
-raw-disk    convert  failed            input changed: qcow2: sha256:11111111… -…
+raw-disk    convert  failed            input changed: qcow2 (+1)
 
 2 fresh, 2 stale, 1 failed`,
+    );
+  });
+
+  it('says what was changed by hand, what is not of res, and what a run failed with', () => {
+    const modified = (detail: string) =>
+      nodePlan('raw', 'convert', {
+        state: 'modified',
+        reasons: [{ code: 'output-modified', detail, subject: '/home/ann/exp/resources/raw' }],
+      });
+    const failed = nodePlan('raw', 'convert', { state: 'failed', failure: 'no room\nmore of it' });
+    const row = (node: ReturnType<typeof nodePlan>) => statusText(plan([node]), page80)[1];
+    expect(row(modified('changed by hand'))).toBe('raw   convert  modified  changed by hand: resources/raw');
+    expect(row(modified('not made by res'))).toBe('raw   convert  modified  not made by res: resources/raw');
+    expect(row(failed)).toBe('raw   convert  failed  last run failed: no room');
+  });
+
+  it('cuts a long path in its middle', () => {
+    const path = `/home/ann/exp/resources/${'deep/'.repeat(20)}disk-image.raw`;
+    const outputs = [{ path, digest: digest('1'), size: 1 }];
+    expect(statusText(plan([nodePlan('raw', 'convert', { outputs })]), page80)[1]).toMatch(
+      /resources\/deep.*….*\/disk-image\.raw$/,
     );
   });
 
@@ -79,8 +100,9 @@ describe('plan', () => {
 3  execute   raw-disk              ?  input stale: qcow2
 4  restore   client
 
-4 to run, 1 to restore, 1 fresh; 390 MiB to download; about 16.2 s beside the download
-disk: 2.4 GiB needed, 83.8 GiB free in resources`,
+4 nodes to run in 3 steps, 1 to restore, 1 fresh; 390 MiB to download; about
+  16.2 s beside the download
+disk: 2.4 GiB needed, 83.8 GiB free in /home/ann/exp/resources`,
     );
   });
 
@@ -89,9 +111,21 @@ disk: 2.4 GiB needed, 83.8 GiB free in resources`,
     expect(planJson({ ...planned, plan: forced }).summary).toEqual({ run: 2, restore: 0, fresh: 0 });
   });
 
-  it('names a source that could not be asked once', () => {
-    const unresolved = [{ node: 'a', message: 'a: no network' }];
-    expect(planText({ ...planned, unresolved }, page80)).toContain('not resolved: a: no network');
+  it('names sources that could not be asked once, and why they could not once', () => {
+    const unresolved = [
+      { node: 'a', message: 'a: no network' },
+      { node: 'b', message: 'b: no network' },
+    ];
+    expect(planText({ ...planned, unresolved }, page80)).toContain('not resolved: a, b: no network');
+  });
+
+  it('is not `up to date` where a build would stop', () => {
+    const blocked = [{ node: 'a', path: '/home/ann/exp/resources/a', is: 'changed' as const }];
+    const stopped = { ...planned, plan: { ...plan([nodePlan('a', 'url', { state: 'modified' })]), blocked } };
+    expect(planText(stopped, page80)).toEqual([
+      'a build would stop: resources/a was changed by hand; --overwrite replaces it',
+    ]);
+    expect(planText(stopped, page80, { overwrite: true })).toEqual(['up to date']);
   });
 
   it('says what room is missing', () => {
@@ -104,9 +138,10 @@ disk: 2.4 GiB needed, 83.8 GiB free in resources`,
   it('says what is not known instead of guessing', () => {
     const steps = [step('a', 'download', { downloadBytes: null }), step('b', 'execute')];
     const text = planText({ ...planned, plan: plan([], steps), space: { fileSystems: [] } }, page80);
-    expect(text.at(-1)).toBe(
-      '2 to run, 0 to restore, 0 fresh; size of the download not known yet; time not known',
-    );
+    expect(text.slice(-2)).toEqual([
+      '2 to run, 0 to restore, 0 fresh; size of the download not known yet; time not',
+      '  known',
+    ]);
     expect(planJson({ ...planned, plan: plan([], steps) })).toMatchObject({
       download_bytes: null,
       expected_ms: null,
@@ -155,10 +190,10 @@ disk-parts (the root cause)
       input stale: disk-parts
    └─ qcow2
          input changed: merged
-           was  ${digest('1')}
-                ${digest('2')}
-           now  ${digest('3')}
-                ${digest('4')}`,
+           was  sha256:111111111111…
+                sha256:222222222222…
+           now  sha256:333333333333…
+                sha256:444444444444…`,
     );
   });
 
@@ -169,10 +204,32 @@ disk-parts (the root cause)
     expect(
       whyText({ node: 'raw', state: 'cached', reasons, chain: [{ node: 'raw', reasons }] }, page80),
     ).toEqual([
-      'raw is cached: its content is known and at hand; a build puts it back without work',
+      'raw is cached: its content is at hand; a build puts it back without work',
       '',
       'output missing: its file is gone',
       '  /exp/disk.raw',
+    ]);
+  });
+
+  it('does not say of what was never built that it is made anew', () => {
+    const reasons = [{ code: 'never-built' as const, detail: '' }];
+    const chain = [{ node: 'raw', reasons }];
+    expect(whyText({ node: 'raw', state: 'stale', reasons, chain }, page80)).toEqual([
+      'raw is stale: a build would make it',
+      '',
+      'never built',
+    ]);
+  });
+
+  it('has all of what a run failed with', () => {
+    const reasons = [{ code: 'never-built' as const, detail: 'last run failed: no room' }];
+    const chain = [{ node: 'raw', reasons }];
+    const failure = 'no room\nmake some';
+    expect(whyText({ node: 'raw', state: 'failed', reasons, failure, chain }, page80)).toEqual([
+      'raw is failed: its last run failed; a build tries again',
+      '',
+      'last run failed: no room',
+      '  make some',
     ]);
   });
 
@@ -229,21 +286,46 @@ it('show has all that is known of a node', () => {
   };
   expect(showText(shown, page80).join('\n')).toBe(
     `raw-disk
-state       fresh
-kind        convert (target)
-recipe      convert: qcow2
-            to: raw
-verify      sha256: aa
-inputs      qcow2
-tools       qemu-img: 7.2.0
-key         ab12
-output      resources/disk-image.raw
-content     resources/disk-image.raw  8.0 GiB (8589934592 bytes)
-            ${digest('a', 'tree')}
-            sha256:${'b'.repeat(64)}
-last run    done in 2.0 s, 2024-05-06 07:08:09 UTC
-log         .res/logs/raw-disk.log`,
+state    fresh
+kind     convert (target)
+recipe   convert: qcow2
+         to: raw
+verify   sha256: aa
+inputs   qcow2
+tools    qemu-img: 7.2.0
+key      ab12
+output   resources/disk-image.raw
+content  resources/disk-image.raw  8.0 GiB (8589934592 bytes)
+         ${digest('a', 'tree')}
+         sha256:${'b'.repeat(64)}
+last run done in 2.0 s, 2024-05-06 07:08:09 UTC
+log      .res/logs/raw-disk.log`,
   );
+});
+
+it('show has a field of a recipe a line, named as `why` names it, and fits into 80 columns', () => {
+  const recipe = { github: { repo: 'o/r', asset: ['a', 'b'] }, parts: [{ url: 'https://x' }], strip: 1 };
+  const shown = {
+    node: node('kernel', 'github', { recipe, section: 'artifact' }),
+    plan: nodePlan('kernel', 'github', {
+      content: [{ name: 'k', type: 'file', digest: digest('a'), size: 1 }],
+      outputs: [{ path: null, digest: digest('a'), size: 1 }],
+    }),
+    output: null,
+    source: undefined,
+    lastRun: undefined,
+    log: undefined,
+    sha256: undefined,
+  };
+  const lines = showText(shown, page80);
+  expect(lines.slice(3, 8)).toEqual([
+    'recipe   github.repo: o/r',
+    '         github.asset: a, b',
+    '         parts[0].url: https://x',
+    '         strip: 1',
+    'key      ab12',
+  ]);
+  for (const line of lines) expect(width(line)).toBeLessThanOrEqual(80);
 });
 
 it('show makes no figures up: no duration of a failure, no run of a file of the workspace', () => {
@@ -256,7 +338,7 @@ it('show makes no figures up: no duration of a failure, no run of a file of the 
     log: undefined,
     sha256: undefined,
   };
-  expect(showText(shown, page80)).toContain('last run    failed, 2024-05-06 07:08:09 UTC');
+  expect(showText(shown, page80)).toContain('last run failed, 2024-05-06 07:08:09 UTC');
   const file = { ...shown, source: undefined, lastRun: undefined };
   expect(showText(file, page80).join('\n')).not.toContain('last run');
 });
@@ -360,6 +442,10 @@ it('doctor has a word for each state and what to do below', () => {
     'fail  qemu-img  not on PATH',
     '                run `res doctor --fix`',
   ]);
+  const long = [
+    { name: 'network', state: 'warn' as const, detail: 'no '.repeat(40), hint: 'go '.repeat(40) },
+  ];
+  for (const line of doctorText(long, page80)) expect(width(line)).toBeLessThanOrEqual(80);
   expect(doctorJson(checks).ok).toBe(false);
   expect(doctorJson(checks.slice(0, 1)).ok).toBe(true);
 });
@@ -403,10 +489,36 @@ describe('a failure', () => {
       diagnostics: [{ message: 'no node is called `c`', hint: 'did you mean `cc`?' }],
     };
     expect(errorText(several, page80)).toEqual([
-      'error: a: not at hand\n  b: not at hand',
-      '  hint: get a\n        get b',
+      'error: a: not at hand',
+      '  b: not at hand',
+      '  hint: get a',
+      '        get b',
       'error: no node is called `c`',
       '  hint: did you mean `cc`?',
+    ]);
+  });
+  it('is wrapped to the page, with the caret under its place', () => {
+    const text = `${'x'.repeat(60)} ${'y'.repeat(60)}`;
+    const location = { file: 'resources.yaml', line: 3, column: 62, text, length: 60 };
+    const hint = 'Write it in another way, one that is so much better that it needs many words to say.';
+    const lines = errorText(
+      {
+        code: 'manifest-invalid',
+        message: 'resources.yaml has 1 error',
+        hint: null,
+        diagnostics: [{ message: `nothing is called ${'so '.repeat(20)}`, location, hint }],
+        command: null,
+        log: null,
+      },
+      page80,
+    );
+    for (const line of lines) expect(width(line)).toBeLessThanOrEqual(80);
+    const caret = lines.findIndex((line) => line.includes('^'));
+    expect(lines[caret - 1]?.[lines[caret]?.indexOf('^') ?? 0]).toBe('y');
+    expect(lines[caret - 1]?.[(lines[caret]?.indexOf('^') ?? 0) - 1]).toBe(' ');
+    expect(lines.slice(caret + 1)).toEqual([
+      '  hint: Write it in another way, one that is so much better that it needs many',
+      '        words to say.',
     ]);
   });
   it('of a manifest is told by each of its complaints', () => {

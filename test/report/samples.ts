@@ -67,6 +67,7 @@ export function plan(
     requested: requested ?? nodes.map(({ name }) => name),
     nodes: new Map(nodes.map((each) => [each.name, each])),
     steps,
+    blocked: [],
   };
 }
 

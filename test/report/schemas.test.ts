@@ -1,7 +1,4 @@
 // Every JSON shape holds to its schema, and the schemas would notice if it did not.
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import type { BuildEvent } from '../../src/model/event.js';
 import { cleanJson } from '../../src/report/clean.js';
@@ -14,21 +11,8 @@ import { planJson } from '../../src/report/plan.js';
 import { showJson } from '../../src/report/show.js';
 import { statusJson } from '../../src/report/status.js';
 import { whyJson } from '../../src/report/why.js';
-import { REPO_ROOT } from '../rig/places.js';
+import { validator } from '../rig/schemas.js';
 import { digest, graph, node, nodePlan, recipeChanged, stalePlan } from './samples.js';
-
-const ajv = new Ajv2020({ strict: true, allowUnionTypes: true, formats: { 'date-time': true } });
-
-function validator(name: string): (value: unknown) => readonly string[] {
-  const schema: unknown = JSON.parse(readFileSync(join(REPO_ROOT, 'schemas', `${name}.schema.json`), 'utf8'));
-  if (typeof schema !== 'object' || schema === null) throw new Error(`${name} is no schema`);
-  const validate = ajv.compile(schema);
-  return (value) => {
-    // As it is read by another program.
-    validate(JSON.parse(JSON.stringify(value)));
-    return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath} ${message}`);
-  };
-}
 
 const result = {
   ok: true,
@@ -44,7 +28,7 @@ const result = {
 const reports: Record<string, unknown> = {
   status: statusJson(stalePlan),
   plan: planJson({
-    plan: stalePlan,
+    plan: { ...stalePlan, blocked: [{ node: 'a', path: '/a', is: 'changed' }] },
     space: { fileSystems: [{ path: '/', neededBytes: 1, freeBytes: 2 }] },
     unresolved: [{ node: 'a', message: 'offline' }],
   }),
@@ -60,7 +44,7 @@ const reports: Record<string, unknown> = {
     plan: nodePlan('kernel', 'github', { outputs: [{ path: null, digest: digest('1'), size: 1 }] }),
     output: null,
     source: { id: 'github:o/r', entry: { tag: 'v1', files: [{ name: 'k', url: 'https://example.org/k' }] } },
-    lastRun: { at: 0, durationMs: 1, status: 'failed' },
+    lastRun: { at: 0, durationMs: 1, status: 'failed', error: 'kernel: no' },
     log: undefined,
     sha256: [null],
   }),

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createPaint, plainPaint } from '../../src/report/paint.js';
 import { table } from '../../src/report/table.js';
-import { cutEnd, cutMiddle, oneLine, padEnd, padStart, width } from '../../src/report/text.js';
+import { cutEnd, cutMiddle, hang, oneLine, padEnd, padStart, width } from '../../src/report/text.js';
 
 const anyText = fc.oneof(fc.string(), fc.string({ unit: 'grapheme' }));
 const page = (cells: number) => ({ paint: plainPaint, width: cells, path: (path: string) => path });
@@ -104,6 +104,37 @@ describe('a table', () => {
           for (const line of table(columns, rows, page(60))) expect(width(line)).toBeLessThanOrEqual(60);
         },
       ),
+    );
+  });
+});
+
+describe('a text behind a lead', () => {
+  it('goes on below itself', () => {
+    expect(hang('  hint: ', 'Move it away, or let it be replaced.', 24)).toEqual([
+      '  hint: Move it away, or',
+      '        let it be',
+      '        replaced.',
+    ]);
+  });
+
+  it('keeps its own lines and their indentation', () => {
+    expect(hang('error: ', 'a: b c\n  d e f', 12, 2)).toEqual(['error: a: b', '  c', '    d e f']);
+  });
+
+  it('keeps columns where nothing has to be wrapped', () => {
+    expect(hang('', 'gem5   a kernel', 20)).toEqual(['gem5   a kernel']);
+  });
+
+  it('is never wider than the page but for a word that is, and loses none', () => {
+    const words = fc.array(fc.stringMatching(/^[a-z/]{1,30}$/), { minLength: 1, maxLength: 20 });
+    fc.assert(
+      fc.property(words, fc.integer({ min: 10, max: 60 }), fc.nat(8), (all, cells, indent) => {
+        const lines = hang('error: ', all.join(' '), cells, indent);
+        expect(lines.join(' ').trim().split(/ +/)).toEqual(['error:', ...all]);
+        for (const line of lines) {
+          if (width(line) > cells) expect(line.trim().replace('error: ', '')).not.toContain(' ');
+        }
+      }),
     );
   });
 });

@@ -6,7 +6,12 @@ import type { Context } from '../context.js';
 
 const scripts: Readonly<Record<string, string>> = { bash, zsh, fish };
 
-export async function run({ out }: Context, [shell = '']: readonly string[]): Promise<number> {
+export async function run({ out }: Context, [shell]: readonly string[]): Promise<number> {
+  if (shell === undefined) {
+    throw new ResError('usage', 'res completion needs the name of a shell', {
+      hint: 'Say `res completion bash`, `res completion zsh` or `res completion fish`.',
+    });
+  }
   const script = scripts[shell];
   if (script === undefined) {
     const near = nearest(shell, Object.keys(scripts));

@@ -1,11 +1,12 @@
 // `res doctor`: what res needs, how it is, what to do about it. A broken manifest, lock or state is a finding here.
+import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { execa } from 'execa';
 import { ResError } from '../../model/error.js';
 import type { Graph } from '../../model/graph.js';
 import { makerOf } from '../../plan/registry.js';
 import { findProgram } from '../../plan/tools.js';
-import { openWorkspace } from '../../plan/workspace.js';
+import { openWorkspace, type Workspace } from '../../plan/workspace.js';
 import { type Check, doctorJson, doctorText } from '../../report/doctor.js';
 import { count } from '../../report/format.js';
 import type { Context } from '../context.js';
@@ -117,12 +118,7 @@ function examineRecords({ env, out }: Context, graph: Graph): readonly Check[] {
         : [];
     });
     const unlocked = new Set(remote.filter((identity) => !workspace.lock.has(identity)));
-    const lock: Check = {
-      name: 'lock',
-      state: 'ok',
-      detail: `${count(workspace.lock.size, 'source')} in ${out.page.path(workspace.lockFile)}${unlocked.size === 0 ? '' : `, ${unlocked.size} of this variant not locked yet`}`,
-      hint: unlocked.size === 0 ? null : 'The next build locks them: keep the file in version control.',
-    };
+    const lock = lockCheck(workspace, unlocked.size, out.page.path(workspace.lockFile));
     const { damage } = workspace.state;
     const state: Check = {
       name: 'state',
@@ -140,6 +136,21 @@ function examineRecords({ env, out }: Context, graph: Graph): readonly Check[] {
       : error.message;
     return [{ name: 'lock', state: 'fail', detail, hint: first?.hint ?? error.hint ?? null }];
   }
+}
+
+function lockCheck({ lock, lockFile }: Workspace, unlocked: number, shown: string): Check {
+  const there = existsSync(lockFile);
+  const missing = unlocked === 0 ? '' : `, ${unlocked} of this variant not locked yet`;
+  const none = unlocked === 0 ? 'none, and none is needed' : `there is no ${shown} yet`;
+  return {
+    name: 'lock',
+    state: 'ok',
+    detail: there ? `${count(lock.size, 'source')} in ${shown}${missing}` : none,
+    hint:
+      unlocked === 0
+        ? null
+        : `The next build ${there ? 'locks them' : 'writes it'}: keep the file in version control.`,
+  };
 }
 
 function systemOf({ env }: Context): System {

@@ -1,5 +1,6 @@
 // `res env`: shell lines that say where things are, for `eval "$(res env)"`.
 import { envFish, envReport, envSh } from '../../report/env.js';
+import { hang } from '../../report/text.js';
 import type { Context } from '../context.js';
 import { loadContextGraph } from '../load.js';
 
@@ -9,7 +10,8 @@ export async function run(context: Context): Promise<number> {
   const { variables, clashes } = envReport(graph.manifest, graph.nodes.values());
   for (const [node, variable] of clashes) {
     const warning = err.page.paint('yellow', 'warning:');
-    err.line(`${warning} ${node} is left out: another node has ${variable} already`);
+    const text = `${node} is left out: another node has ${variable} already`;
+    err.lines(hang(`${warning} `, text, err.page.width, 2));
   }
   if (flags.json) out.json(variables);
   else out.lines(flags.fish ? envFish(variables) : envSh(variables));

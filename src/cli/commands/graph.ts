@@ -3,7 +3,6 @@ import { closure } from '../../graph/select.js';
 import { ResError } from '../../model/error.js';
 import type { Graph } from '../../model/graph.js';
 import type { Plan } from '../../model/plan.js';
-import { planNodes } from '../../plan/plan.js';
 import { openWorkspace } from '../../plan/workspace.js';
 import { graphDot } from '../../report/graph-dot.js';
 import { drawing } from '../../report/graph-edges.js';
@@ -11,6 +10,7 @@ import { graphJson } from '../../report/graph-json.js';
 import { graphMermaid } from '../../report/graph-mermaid.js';
 import { graphText } from '../../report/graph-text.js';
 import type { Context } from '../context.js';
+import { planAround } from '../known.js';
 import { checkNode, loadContextGraph, select } from '../load.js';
 
 export async function run(context: Context, names: readonly string[]): Promise<number> {
@@ -41,7 +41,7 @@ async function stateOf(
   roots: readonly string[],
 ): Promise<Plan | undefined> {
   try {
-    return await planNodes(openWorkspace({ graph, env }), roots);
+    return await planAround(openWorkspace({ graph, env }), roots);
   } catch (error) {
     if (!(error instanceof ResError)) throw error;
     err.line(`${err.page.paint('yellow', 'warning:')} drawn without states: ${error.message}`);

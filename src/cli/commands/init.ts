@@ -15,7 +15,7 @@ interface Template {
 
 export const templates: Readonly<Record<string, Template>> = {
   'vswarm-u': {
-    about: 'kernel, client and disk image of vSwarm-u, for QEMU and gem5',
+    about: 'kernel, client and disk image of vSwarm-u for QEMU and gem5',
     file: 'resources.yaml',
     next: [
       'res list          the variants and what they work with',
@@ -61,11 +61,14 @@ function forUsers(text: string): string {
 }
 
 function unknownTemplate(name: string | undefined): ResError {
-  const list = Object.entries(templates).map(([key, { about }]) => `  res init ${key.padEnd(9)} ${about}`);
+  const list = Object.entries(templates).map(([key, { about }]) => `${key.padEnd(9)} ${about}`);
   const near = name === undefined ? undefined : nearest(name, Object.keys(templates));
   const message =
     name === undefined ? 'res init needs the name of a template' : `there is no template ${name}`;
-  const hint = near === undefined ? `templates:\n${list.join('\n')}` : `did you mean \`${near}\`?`;
+  const hint =
+    near === undefined
+      ? `\`res init TEMPLATE\` with one of\n${list.join('\n')}`
+      : `did you mean \`${near}\`?`;
   return new ResError('usage', message, { hint });
 }
 

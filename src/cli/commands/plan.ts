@@ -25,7 +25,7 @@ export async function run(context: Context, names: readonly string[]): Promise<n
   } finally {
     await face.end();
   }
-  if (flags.json) out.json(planJson(planned));
-  else out.lines(planText(planned, out.page));
+  if (flags.json) out.json(planJson(planned, flags));
+  else out.lines(planText(planned, out.page, flags));
   return 0;
 }

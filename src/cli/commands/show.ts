@@ -17,7 +17,7 @@ export async function run(context: Context, [name = '']: readonly string[]): Pro
   const workspace = await openContextWorkspace(context);
   const { graph } = workspace;
   const node = graph.nodes.get(checkNode(graph, name));
-  const plan = (await planAround(workspace, name)).nodes.get(name);
+  const plan = (await planAround(workspace, [name])).nodes.get(name);
   if (!node || !plan) throw new Error(`${name} is not in its own plan`);
   const maker = makerOf(node);
   const source =

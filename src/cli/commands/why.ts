@@ -1,5 +1,6 @@
 // `res why NODE`: the full reason of its state, from the root cause on.
 import { explain } from '../../plan/explain.js';
+import { lastRun } from '../../plan/record.js';
 import { whyJson, whyText } from '../../report/why.js';
 import type { Context } from '../context.js';
 import { planAround } from '../known.js';
@@ -8,8 +9,8 @@ import { checkNode, openContextWorkspace } from '../load.js';
 export async function run(context: Context, [name = '']: readonly string[]): Promise<number> {
   const { flags, out } = context;
   const workspace = await openContextWorkspace(context);
-  const plan = await planAround(workspace, checkNode(workspace.graph, name));
-  const explanation = explain(plan, workspace.graph, name);
+  const plan = await planAround(workspace, [checkNode(workspace.graph, name)]);
+  const explanation = explain(plan, workspace.graph, name, (node) => lastRun(workspace, node));
   if (flags.json) out.json(whyJson(explanation));
   else out.lines(whyText(explanation, out.page));
   return 0;

@@ -1,10 +1,10 @@
 // Events in words: the one line that an event leaves, the same on a screen and in a log.
 import type { BuildEvent } from '../../model/event.js';
-import { errorText } from '../../report/error.js';
+import { errorText, hintText } from '../../report/error.js';
 import { count, formatBytes, formatDuration } from '../../report/format.js';
 import type { Page } from '../../report/paint.js';
 import { chainText } from '../../report/plan.js';
-import { oneLine } from '../../report/text.js';
+import { hang, oneLine } from '../../report/text.js';
 
 type EventOf<T extends BuildEvent['type']> = Extract<BuildEvent, { type: T }>;
 
@@ -49,7 +49,7 @@ export function eventLines(
     case 'finished':
       return [finishedText(event, page, o.place)];
     case 'notice':
-      return [`${event.node}: ${oneLine(event.message)}`];
+      return hang(`${event.node}: `, oneLine(event.message), page.width, 2);
     case 'output':
       return o.verbose ? event.text.split('\n').map((line) => `${event.node} | ${oneLine(line)}`) : [];
     case 'skipped':
@@ -58,8 +58,8 @@ export function eventLines(
       return errorText(event.error, page, event.node);
     case 'warning':
       return [
-        `${page.paint('yellow', 'warning:')} ${event.message}`,
-        ...(event.hint === null ? [] : [`  hint: ${event.hint}`]),
+        ...hang(`${page.paint('yellow', 'warning:')} `, event.message, page.width, 2),
+        ...hintText(event.hint, page),
       ];
     case 'progress':
     case 'summary':

@@ -1,0 +1,100 @@
+// A chain of nodes is run in its turn: what it made is checked, written down and put in its place, if what it was made
+// of stayed the same meanwhile.
+import { rm } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import type { Content } from '../model/content.js';
+import { digestAlgorithm } from '../model/digest.js';
+import { ResError } from '../model/error.js';
+import type { Node } from '../model/node.js';
+import { outputPaths } from '../plan/places.js';
+import { check, describeWork, type Site } from './accept.js';
+import { ChainFailure, type ChainNode, type MadeNode, runAction, type Supply } from './action.js';
+import { temporaryFor } from './outputs.js';
+import { Throttle } from './progress.js';
+
+export type FileSupply = Extract<Supply, { from: 'files' }>;
+
+/** Paths of the lists of sums, by the node that is held against one. */
+export type Sums = ReadonlyMap<string, string | undefined>;
+
+/** The nodes that stream into the last one, in the order of the bytes. */
+export function streamedNodes(chain: ChainNode): readonly Node[] {
+  return chain.inputs.flatMap(({ supply }) =>
+    supply.from === 'stream' ? [...streamedNodes(supply.chain), supply.chain.node] : [],
+  );
+}
+
+/** Makes the last node of a chain, and those that stream into it. Lets go of what the chain holds. */
+export async function runChain(site: Site, chain: ChainNode, sums: Sums): Promise<Content> {
+  const { workspace, ledger, moves, listener, signal } = site;
+  const { node } = chain;
+  const through = streamedNodes(chain).map(({ name }) => name);
+  const begun = ledger.start(node, 'execute', describeWork(node), through);
+  const progress = new Throttle(node.name, listener);
+  const output = outputPaths(workspace, node, null)[0]?.path;
+  const temp = await temporaryFor(workspace, output ?? join(workspace.paths.tmp, 'object'));
+  try {
+    const made = await runAction(chain, {
+      workspace,
+      temp,
+      signal,
+      onBytes: (done, total) => progress.bytes(done, total),
+      onPercent: (percent) => progress.percent(percent),
+      onOutput: (name, text) => listener({ type: 'output', node: name, text }),
+    });
+    await checkUntouched(site, chain);
+    await accept(site, made, sums, Date.now() - begun.at);
+    const item = made.at(-1)?.item;
+    if (!item) throw new Error(`${node.name} made nothing`);
+    await moves.place(temp, node, item);
+    ledger.finish(begun, [item]);
+    return [item];
+  } finally {
+    for (const { holdings } of chainFiles(chain)) moves.letGo(holdings);
+    await rm(temp, { recursive: true, force: true });
+  }
+}
+
+/** Checks what a chain made and writes it down, in the order of the bytes. */
+async function accept(
+  { known, ledger }: Site,
+  made: readonly MadeNode[],
+  sums: Sums,
+  durationMs: number,
+): Promise<void> {
+  for (const { node, item, sha256, names } of made) {
+    await check(node, sha256, names, sums.get(node.name)).catch((error: unknown) => {
+      throw new ChainFailure(node.name, error, undefined);
+    });
+    known.learn(node.name, [item]);
+    await ledger.trace(node, [item], durationMs);
+    await ledger.record(node, durationMs);
+    ledger.ran.add(node.name);
+  }
+}
+
+/** What was made of an input that somebody wrote to in the meantime must not be recorded as made of what it was before. */
+async function checkUntouched({ workspace }: Site, chain: ChainNode): Promise<void> {
+  const { cache, graph } = workspace;
+  await cache.settle();
+  for (const { holdings, items } of chainFiles(chain)) {
+    for (const [i, { place, path }] of holdings.entries()) {
+      const item = items[i];
+      // Objects in the store are nobody's to write to.
+      if (place === 'store' || item?.type !== 'file') continue;
+      const algorithm = digestAlgorithm(item.digest) === 'tree' ? 'derived' : 'sha256';
+      const now = cache.knownSync(path, algorithm) ?? (await cache.digestOf(path, algorithm));
+      if (now.digest === item.digest) continue;
+      const shown = relative(graph.manifest.dir, path);
+      throw new ResError('io', `${chain.node.name}: ${shown} was changed while it was read`, {
+        hint: 'Nothing was made of it. Build again when no other program writes to it.',
+      });
+    }
+  }
+}
+
+function chainFiles(chain: ChainNode): readonly FileSupply[] {
+  return chain.inputs.flatMap(({ supply }) =>
+    supply.from === 'stream' ? chainFiles(supply.chain) : [supply],
+  );
+}

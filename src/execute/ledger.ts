@@ -1,0 +1,215 @@
+// What becomes of each node of a build: told to the listener, counted for the result, written into the state. Whatever
+// is done for a node is done under its name here, so that no failure is lost and none is told twice.
+import type { Content } from '../model/content.js';
+import { contentSize } from '../model/content.js';
+import { ResError } from '../model/error.js';
+import type { EventListener, Work } from '../model/event.js';
+import type { Node } from '../model/node.js';
+import type { Workspace } from '../plan/workspace.js';
+import { errorCode, ioError } from '../store/files.js';
+import { ChainFailure } from './action.js';
+import { errorReport } from './errors.js';
+import type { Known } from './known.js';
+import type { PoolName, Pools } from './pools.js';
+
+export interface LedgerOptions {
+  readonly workspace: Workspace;
+  readonly closure: readonly string[];
+  readonly pools: Pools;
+  readonly priority: (node: string) => number;
+  readonly listener: EventListener;
+  readonly signal: AbortSignal;
+  readonly keepGoing: boolean;
+}
+
+/** Thrown to the users of a node that failed, or that was not started because another one had failed. */
+export class Unavailable extends Error {
+  readonly node: string;
+  constructor(node: string) {
+    super(`${node} is not available`);
+    this.node = node;
+  }
+}
+
+/** What the pools refuse with once the build winds down. */
+class WindingDown extends Error {}
+
+/** Work on a node that was begun. */
+export interface Begun {
+  readonly node: Node;
+  readonly work: Work;
+  /** ms since 1970 */
+  readonly at: number;
+}
+
+export class Ledger {
+  readonly ran = new Set<string>();
+  readonly restored = new Set<string>();
+  readonly failed = new Map<string, unknown>();
+  readonly skipped = new Set<string>();
+  /** Nodes that were asked for, and whose bytes are where they should be. */
+  readonly obtained = new Set<string>();
+  downloadedBytes = 0;
+
+  readonly #o: LedgerOptions;
+  readonly #known: Known;
+  /** Failures that are being written down. */
+  readonly #recording: Promise<void>[] = [];
+
+  constructor(options: LedgerOptions, known: Known) {
+    this.#o = options;
+    this.#known = known;
+    options.signal.addEventListener('abort', () => this.#windDown(), { once: true });
+  }
+
+  /** @param through nodes that are made in the same pass */
+  start(node: Node, work: Work, detail: string, through: readonly string[] = []): Begun {
+    this.#o.listener({ type: 'started', node: node.name, work, detail, through });
+    return { node, work, at: Date.now() };
+  }
+
+  finish({ node, work, at }: Begun, content: Content): void {
+    if (work === 'restore') this.restored.add(node.name);
+    else this.ran.add(node.name);
+    this.#o.listener({
+      type: 'finished',
+      node: node.name,
+      work,
+      duration_ms: Date.now() - at,
+      size: contentSize(content),
+      digests: content.map(({ digest }) => digest),
+      output: node.output ?? null,
+    });
+  }
+
+  /** Remembers what came of a node's present action, to know it another time. */
+  async trace(node: Node, content: Content, durationMs: number): Promise<void> {
+    const { key } = await this.#known.assess(node);
+    if (key === null) throw new Error(`${node.name} ran with inputs that are not known`);
+    this.#o.workspace.state.traces.set(key, { content, durationMs, at: Date.now() });
+  }
+
+  /**
+   * Writes down that a node is as its present action makes it.
+   * @param took ms; left out where the node did not run, and its last run says how long that takes
+   */
+  async record(node: Node, took?: number): Promise<void> {
+    const { traces, nodes } = this.#o.workspace.state;
+    const { action, key } = await this.#known.assess(node);
+    if (key === null) throw new Error(`${node.name} is done with inputs that are not known`);
+    const durationMs = took ?? (traces.get(key) ?? nodes.get(node.name))?.durationMs ?? 0;
+    nodes.set(node.name, { key, action, status: 'done', at: Date.now(), durationMs });
+  }
+
+  /**
+   * Does a node's work, or waits for others on its behalf. An error is the node's failure; when another node is not to
+   * be had, or the build winds down, it is skipped. Rejects with Unavailable, and with nothing else.
+   */
+  async guard<T>(node: Node, work: () => Promise<T>): Promise<T> {
+    try {
+      this.#o.signal.throwIfAborted();
+      return await work();
+    } catch (error) {
+      if (error instanceof Unavailable) throw this.#skip(node.name, error.node);
+      if (error instanceof WindingDown) throw this.#skip(node.name);
+      throw this.#fail(node, error);
+    }
+  }
+
+  /** Runs work in its turn. When it fails the pool is closed before its place is given to the next one. */
+  pooled<T>(pool: PoolName, node: Node, work: () => Promise<T>): Promise<T> {
+    const { pools, priority, keepGoing } = this.#o;
+    return pools.run(pool, priority(node.name), async () => {
+      try {
+        return await work();
+      } catch (error) {
+        if (!keepGoing) this.#windDown();
+        throw error;
+      }
+    });
+  }
+
+  /** Whether a user of the node did not come to its end. */
+  isAwaited(name: string): boolean {
+    return this.#o.closure.some(
+      (user) =>
+        (this.failed.has(user) || this.skipped.has(user)) &&
+        this.#known.node(user).references.some(({ node }) => node === name),
+    );
+  }
+
+  /**
+   * What was to be done and was not come to, as what needs it failed before: it counts as skipped.
+   * @param planned nodes with work to do, inputs first
+   */
+  skipUnreached(planned: readonly string[]): void {
+    for (const name of planned.toReversed()) {
+      const reached = [this.failed, this.skipped, this.ran, this.restored, this.obtained];
+      if (!reached.some((nodes) => nodes.has(name)) && this.isAwaited(name)) this.#skip(name);
+    }
+  }
+
+  /** Waits until all that was told is written down too. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#recording);
+  }
+
+  #windDown(): void {
+    this.#o.pools.close(new WindingDown());
+  }
+
+  #skip(name: string, because = 'another failure'): Unavailable {
+    if (!this.failed.has(name) && !this.skipped.has(name)) {
+      this.skipped.add(name);
+      // Who stops a build knows why the rest of it is not done.
+      if (!this.#o.signal.aborted) this.#o.listener({ type: 'skipped', node: name, because });
+    }
+    return new Unavailable(because);
+  }
+
+  #fail(node: Node, error: unknown): Unavailable {
+    const inChain = error instanceof ChainFailure ? error : undefined;
+    const at = inChain?.node ?? node.name;
+    if (!this.failed.has(at)) {
+      const cause = userError(inChain ? inChain.cause : error, at, this.#o.workspace);
+      this.failed.set(at, cause);
+      const interrupted = this.#o.signal.aborted;
+      if (!interrupted) {
+        const report = errorReport(cause, inChain?.log ?? null);
+        this.#o.listener({ type: 'failed', node: at, error: report });
+        this.#recording.push(this.#recordFailure(this.#known.node(at), report.message));
+      }
+      if (interrupted || !this.#o.keepGoing) this.#windDown();
+    }
+    return at === node.name ? new Unavailable(at) : this.#skip(node.name, at);
+  }
+
+  async #recordFailure(node: Node, error: string): Promise<void> {
+    // The very thing that failed may have been to find out what the action is.
+    const { action, key } = await this.#known.assess(node).catch(() => ({ action: null, key: null }));
+    const { nodes } = this.#o.workspace.state;
+    const last = nodes.get(node.name);
+    nodes.set(node.name, {
+      key: key ?? '',
+      action: action ?? last?.action ?? null,
+      status: 'failed',
+      at: Date.now(),
+      durationMs: last?.durationMs ?? 0,
+      error,
+    });
+  }
+}
+
+/** A system error (disk full, no permission) as the user's; anything else as it is. */
+function userError(error: unknown, node: string, workspace: Workspace): unknown {
+  const system = error instanceof Error && errorCode(error) !== undefined && 'syscall' in error;
+  if (!system) return error;
+  if (errorCode(error) === 'EISDIR' && error.syscall === 'read') {
+    return new ResError('bad-format', `${node}: an input is a directory, and a file is needed`, {
+      hint: 'Take one file out of the archive: `extract` with `member`.',
+      cause: error,
+    });
+  }
+  const path = 'path' in error && typeof error.path === 'string' ? error.path : workspace.paths.root;
+  return ioError(error, 'cannot use', path);
+}
