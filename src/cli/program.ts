@@ -10,7 +10,7 @@ type Action = (spec: CommandSpec, args: readonly string[], options: Record<strin
 
 const ENVIRONMENT = `
 Environment:
-  GITHUB_TOKEN, GH_TOKEN    a token for private repositories and a higher rate limit
+  GITHUB_TOKEN, GH_TOKEN    a token, for private repositories and more calls
   GITHUB_API_URL            another server than api.github.com
   HTTP_PROXY, HTTPS_PROXY, NO_PROXY, NODE_EXTRA_CA_CERTS
   RES_MIRRORS               mirrors of URLs: FROM=TO[,TO...];FROM=TO...

@@ -1,7 +1,7 @@
 // Bytes at rest while a build moves them: what one node is about to read is not taken from under it by another that
 // needs the place.
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Content, Item } from '../model/content.js';
 import { contentSize } from '../model/content.js';
 import type { Digest } from '../model/digest.js';
@@ -33,13 +33,20 @@ export class Moves {
   /** Paths that an action reads at the moment: they are copied from, not moved. */
   readonly #reading = new Map<string, number>();
   /** Intermediates that were written to the store in this build. */
-  readonly #passing = new Map<string, Item>();
+  readonly #passing = new Map<string, Item[]>();
+  /** Nodes by the absolute path of their output. */
+  readonly #owners = new Map<string, string>();
 
   constructor(options: MovesOptions, known: Known) {
     this.#o = options;
     this.#workspace = options.workspace;
     this.#known = known;
     this.#holdings = new Holdings(options.workspace);
+    const { outputDir } = options.workspace.graph.manifest;
+    for (const name of options.closure) {
+      const { output } = known.node(name);
+      if (output !== undefined) this.#owners.set(join(outputDir, output), name);
+    }
   }
 
   /** Whether the content can be had somewhere. It may be gone a moment later: see `hold`. */
@@ -123,13 +130,14 @@ export class Moves {
     for (const [name, content] of this.#known.contents()) {
       if (!this.#passing.has(name) || isAwaited(name)) for (const { digest } of content) kept.add(digest);
     }
-    for (const { digest, type } of this.#passing.values()) {
+    for (const { digest, type } of [...this.#passing.values()].flat()) {
       if (!kept.has(digest)) await this.#workspace.store.remove(digest, type);
     }
   }
 
   #dropLater(node: Node, item: Item): void {
-    if (!this.#o.requested.has(node.name)) this.#passing.set(node.name, item);
+    if (this.#o.requested.has(node.name)) return;
+    this.#passing.set(node.name, [...(this.#passing.get(node.name) ?? []), item]);
   }
 
   /** What lies where another node is about to put something else is needed in two places at once: it is copied. */
@@ -156,12 +164,8 @@ export class Moves {
 
   /** Whether what this build does leaves an output as it is. */
   #stays(path: string, { digest }: Item): boolean {
-    const { outputDir } = this.#workspace.graph.manifest;
-    const owner = this.#o.closure.find((name) => {
-      const { output } = this.#known.node(name);
-      const place = output === undefined ? undefined : join(outputDir, output);
-      return place !== undefined && (path === place || path.startsWith(`${place}/`));
-    });
+    // Of a list of files, the output is the folder that they are in.
+    const owner = this.#owners.get(path) ?? this.#owners.get(dirname(path));
     if (owner === undefined) return true;
     return this.#known.content(owner)?.some((item) => item.digest === digest) === true;
   }

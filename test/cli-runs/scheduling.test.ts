@@ -342,7 +342,7 @@ default: [two]
     rmSync(scene.work.path('words.txt'));
     const { status, stderr, stdout } = await scene.run(['build', '--json']);
     expect(status).toBe(1);
-    expect(stdout).toBe('');
+    expect(JSON.parse(stdout)).toMatchObject({ ok: false, error: { code: 'file-not-found' } });
     expect(stderr).toContain('words.txt');
   });
 

@@ -304,7 +304,7 @@ log      .res/logs/raw-disk.log`,
 });
 
 it('show has a field of a recipe a line, named as `why` names it, and fits into 80 columns', () => {
-  const recipe = { github: { repo: 'o/r', asset: ['a', 'b'] }, parts: [{ url: 'https://x' }], strip: 1 };
+  const recipe = { github: { repo: 'o/r', asset: ['a', 'b'] }, parts: [{ url: 'https://x/' }], strip: 1 };
   const shown = {
     node: node('kernel', 'github', { recipe, section: 'artifact' }),
     plan: nodePlan('kernel', 'github', {
@@ -321,7 +321,7 @@ it('show has a field of a recipe a line, named as `why` names it, and fits into 
   expect(lines.slice(3, 8)).toEqual([
     'recipe   github.repo: o/r',
     '         github.asset: a, b',
-    '         parts[0].url: https://x',
+    '         parts[0].url: https://x/',
     '         strip: 1',
     'key      ab12',
   ]);
