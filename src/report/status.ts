@@ -94,7 +94,7 @@ function whereOrWhy(node: NodePlan, page: Page): Cell {
   const [first] = node.reasons;
   if (first?.code === 'output-modified') {
     const more = node.reasons.length > 1 ? ` (+${node.reasons.length - 1})` : '';
-    return `${first.detail}: ${page.path(first.subject ?? '')}${more}`;
+    return { text: `${first.detail}: ${page.path(first.subject ?? '')}${more}`, cut: 'middle' };
   }
   if (first) return reasonsText(node.reasons);
   const [path, ...others] = node.outputs.flatMap((output) =>

@@ -51,11 +51,13 @@ export function padStart(text: string, cells: number): string {
  */
 export function hang(lead: string, text: string, cells: number, indent = width(lead)): string[] {
   const [first = '', ...more] = text.split('\n');
+  // Of several lines, what is wrapped stands deeper than where each begins.
+  const deeper = indent + (more.length > 0 ? 2 : 0);
   return [
-    ...wrapLine(lead, first, cells, indent),
+    ...wrapLine(lead, first, cells, deeper),
     ...more.flatMap((line) => {
       const own = /^ */.exec(line)?.[0] ?? '';
-      return wrapLine(' '.repeat(indent) + own, line.slice(own.length), cells, indent + own.length);
+      return wrapLine(' '.repeat(indent) + own, line.slice(own.length), cells, deeper + own.length);
     }),
   ];
 }

@@ -118,7 +118,7 @@ describe('a text behind a lead', () => {
   });
 
   it('keeps its own lines and their indentation', () => {
-    expect(hang('error: ', 'a: b c\n  d e f', 12, 2)).toEqual(['error: a: b', '  c', '    d e f']);
+    expect(hang('error: ', 'a: b c\n  d e f', 12, 2)).toEqual(['error: a: b', '    c', '    d e f']);
   });
 
   it('keeps columns where nothing has to be wrapped', () => {
