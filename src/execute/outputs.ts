@@ -238,7 +238,7 @@ export function occupiedError(workspace: Workspace, occupied: readonly Placement
   const foreign = occupied.every(({ occupant }) => occupant.is === 'foreign');
   const names = occupied.map(({ path, occupant }) => {
     const shown = relative(workspace.graph.manifest.dir, path);
-    return `${shown} ${occupant.is === 'foreign' ? 'was not made by res' : 'was changed since res made it'}`;
+    return `${shown} ${occupant.is === 'foreign' ? 'was not made by res' : 'was changed by hand'}`;
   });
   return new ResError(
     foreign ? 'output-foreign' : 'output-modified',

@@ -55,7 +55,7 @@ describe('verify', () => {
     });
     // A changed output is the user's until he says otherwise.
     expectFailed(await site.res('build kernel'), [
-      /resources\/kernel was changed since res made it/,
+      /resources\/kernel was changed by hand/,
       /--overwrite/,
     ]);
     expectDone(await site.res('build kernel --overwrite'));
