@@ -54,10 +54,7 @@ describe('verify', () => {
       nodes: expect.arrayContaining([expect.objectContaining({ name: 'kernel', state: 'modified' })]),
     });
     // A changed output is the user's until he says otherwise.
-    expectFailed(await site.res('build kernel'), [
-      /resources\/kernel was changed by hand/,
-      /--overwrite/,
-    ]);
+    expectFailed(await site.res('build kernel'), [/resources\/kernel was changed by hand/, /--overwrite/]);
     expectDone(await site.res('build kernel --overwrite'));
     expectDone(await site.res('verify kernel data'));
   });
