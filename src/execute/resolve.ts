@@ -63,20 +63,27 @@ export async function resolveMissing(
     }
   }
   await Promise.all(
-    [...missing.values()].map(async ({ node, source, identity }) => {
+    [...missing.values()].map(async (remote) => {
+      const { node, source, identity } = remote;
       try {
         if (options.offline && needsNetwork(source)) throw offlineError(node.name, identity);
         if (needsNetwork(source)) options.listener({ type: 'resolving', source: identity });
-        const entry = await source.resolve(node.recipe, sourceContext(workspace, fetcher(), options.signal));
-        // A pin may be mistaken: it gets into the lock with the content that it holds for.
-        const isPinned = source.pins(node.recipe) !== undefined;
-        workspace.lock.set(identity, isPinned ? withoutDigests(entry) : entry);
+        workspace.lock.set(
+          identity,
+          await resolveEntry(remote, sourceContext(workspace, fetcher(), options.signal)),
+        );
       } catch (error) {
         failures.push({ node: node.name, error });
       }
     }),
   );
   return failures;
+}
+
+/** What a source stands for now. A pin may be mistaken: it gets into the lock with the content that it holds for. */
+export async function resolveEntry({ node, source }: RemoteNode, context: SourceContext): Promise<LockEntry> {
+  const entry = await source.resolve(node.recipe, context);
+  return source.pins(node.recipe) === undefined ? entry : withoutDigests(entry);
 }
 
 function withoutDigests(entry: LockEntry): LockEntry {

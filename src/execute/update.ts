@@ -12,7 +12,14 @@ import { acquireLock } from '../store/lock.js';
 import { prepareWorkspace } from '../store/paths.js';
 import { download } from './download.js';
 import { Pools, poolLimits } from './pools.js';
-import { offlineError, type RemoteNode, remoteNodes, saveLock, sourceContext } from './resolve.js';
+import {
+  offlineError,
+  type RemoteNode,
+  remoteNodes,
+  resolveEntry,
+  saveLock,
+  sourceContext,
+} from './resolve.js';
 
 export interface UpdateOptions {
   readonly signal?: AbortSignal;
@@ -99,10 +106,10 @@ async function ask(
   fetcher: Fetcher,
   surroundings: Surroundings,
 ): Promise<void> {
-  const { identity, node, source } = remote;
+  const { identity } = remote;
   surroundings.listener({ type: 'resolving', source: identity });
   const context = sourceContext(workspace, fetcher, surroundings.signal);
-  workspace.lock.set(identity, await source.resolve(node.recipe, context));
+  workspace.lock.set(identity, await resolveEntry(remote, context));
   if (lacksDigests(workspace.lock.get(identity)))
     await fetchContent(workspace, remote, fetcher, surroundings);
 }

@@ -106,6 +106,21 @@ describe('update', () => {
     expect((await res('build')).stdout).toBe('up to date\n');
   });
 
+  it('puts no pin into the lock that the content does not bear out', async () => {
+    const { work, file, res } = await urlSite();
+    const pinned = (sha256: string) =>
+      work.write(
+        'resources.yaml',
+        `res: 1\nartifacts:\n  table: { url: "${file.url}", sha256: ${sha256}, size: 4, output: table.csv }\n`,
+      );
+    pinned('a'.repeat(64));
+    expectFailed(await res('update'), [/checksum/]);
+    expect(work.exists(LOCK) && work.text(LOCK).includes('a'.repeat(64))).toBe(false);
+    pinned(file.sha256);
+    expectDone(await res('update'));
+    expect(work.text(LOCK)).toContain(file.sha256);
+  });
+
   it('locks sources that were never built, for a first `--frozen` build', async () => {
     const site = await openSite({ digests: false });
     const run = await site.res('update data kernel');

@@ -69,15 +69,19 @@ export async function installQemuImg(system: System, say: (line: string) => void
   for (const argv of commands) say(`  ${formatCommand(argv)}`);
   for (const argv of commands) {
     const status = await system.run(argv);
-    if (status !== 0) {
-      const ended = status === null ? 'was stopped by a signal' : `ended with exit status ${status}`;
-      const needsRoot = !system.isRoot && argv[0] !== 'sudo' && argv[0] !== 'brew';
-      throw new ResError('command-failed', `${formatCommand(argv)} ${ended}`, {
-        hint: needsRoot
-          ? 'Installing takes root, and there is no sudo here: run the command above as root.'
-          : 'What it printed above says why. The same command can be run by hand.',
-      });
+    if (status === 0) continue;
+    const ended = status === null ? 'was stopped by a signal' : `ended with exit status ${status}`;
+    const needsRoot = !system.isRoot && argv[0] !== 'sudo' && argv[0] !== 'brew';
+    if (argv !== commands.at(-1) && status !== null && !needsRoot) {
+      // One broken repository among many fails it; the lists at hand often do.
+      say(`${formatCommand(argv)} ${ended}; going on with the package lists that are here`);
+      continue;
     }
+    throw new ResError('command-failed', `${formatCommand(argv)} ${ended}`, {
+      hint: needsRoot
+        ? 'Installing takes root, and there is no sudo here: run the command above as root.'
+        : 'What it printed above says why. The same command can be run by hand.',
+    });
   }
   if (system.which('qemu-img') === undefined) {
     throw new ResError('tool-missing', 'the package was installed, but there is still no qemu-img on PATH', {
