@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MAIN } from '../rig/places.js';
+import { has } from '../rig/tools.js';
 import { makeWorkspace, removeWorkspaces, type Workspace } from '../rig/workspace.js';
 import { res } from './in-process.js';
 
@@ -95,14 +96,40 @@ describe('in bash', () => {
   });
 });
 
-it.each([
+describe.skipIf(!has('fish'))('in fish', () => {
+  /** What fish itself offers for a line. */
+  async function fish(line: string): Promise<readonly string[]> {
+    const { stdout: script } = await res(['completion', 'fish'], { cwd: space.dir });
+    space.write('bin/res', `#!/bin/sh\nexec '${process.execPath}' '${MAIN}' "$@"\n`);
+    chmodSync(space.path('bin/res'), 0o755);
+    space.write('res.fish', script);
+    const stdout = execFileSync('fish', ['--no-config', '-c', `source res.fish; complete -C '${line}'`], {
+      cwd: space.dir,
+      encoding: 'utf8',
+      env: { PATH: `${space.path('bin')}:${process.env.PATH}`, HOME: space.dir },
+    });
+    return stdout.split('\n').flatMap((candidate) => candidate.split('\t')[0] || []);
+  }
+
+  it.each([
+    ['a command', 'res stat', ['status']],
+    ['a node, and no file', 'res build k', ['kernel', 'kopie']],
+    ['the value of a param', 'res build --arch a', ['amd64', 'arm64']],
+    ['a file where one is wanted', 'res -f reso', ['resources.yaml']],
+  ])('completes %s', async (_, line, candidates) => {
+    expect(await fish(line)).toEqual(candidates);
+  });
+});
+
+describe.each([
   ['bash', ['-n']],
   ['zsh', ['-n']],
   ['fish', ['--no-execute']],
-])('the script for %s is valid', async (shell, flags) => {
-  const { stdout } = await res(['completion', shell], { cwd: space.dir });
-  if (spawnSync(shell, ['-c', 'true']).status !== 0) return;
-  space.write('script', stdout);
-  const { status, stderr } = spawnSync(shell, [...flags, space.path('script')], { encoding: 'utf8' });
-  expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+])('the script for %s', (shell, flags) => {
+  it.skipIf(!has(shell))('is valid', async () => {
+    const { stdout } = await res(['completion', shell], { cwd: space.dir });
+    space.write('script', stdout);
+    const { status, stderr } = spawnSync(shell, [...flags, space.path('script')], { encoding: 'utf8' });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  });
 });

@@ -48,7 +48,13 @@ compdef _res res
 export const fish = `# fish completion for res; in ~/.config/fish/config.fish: res completion fish | source
 function __res_complete
     set -l words (commandline -opc) (commandline -ct)
-    $words[1] __complete -- $words[2..-1] 2>/dev/null
+    set -l candidates ($words[1] __complete -- $words[2..-1] 2>/dev/null)
+    if set -q candidates[1]
+        string join \\n -- $candidates
+    else
+        # Where a file is wanted, and the flag's value begins after an equals sign.
+        __fish_complete_path (string replace -r -- '^--[^=]*=' '' (commandline -ct))
+    end
 end
-complete -c res -a '(__res_complete)'
+complete -c res -f -a '(__res_complete)'
 `;
