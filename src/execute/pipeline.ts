@@ -1,6 +1,7 @@
 // Bytes on their way: read from files in pieces, counted and hashed as they pass, written once.
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { openSparseWriter } from '../store/files.js';
 import { type ContentDigests, ContentHasher } from '../store/hashing.js';
 
@@ -10,7 +11,15 @@ const PIECE = 1 << 20;
 export async function* readFiles(paths: readonly string[], signal: AbortSignal): AsyncGenerator<Uint8Array> {
   for (const path of paths) {
     const stream = createReadStream(path, { highWaterMark: PIECE, signal });
-    for await (const piece of stream) yield piece as Uint8Array;
+    yield* piecesOf(stream);
+  }
+}
+
+/** What a stream of bytes gives: Node types it as anything. */
+export async function* piecesOf(stream: Readable): AsyncGenerator<Uint8Array> {
+  for await (const piece of stream) {
+    if (!(piece instanceof Uint8Array)) throw new Error('a stream of bytes gave something else');
+    yield piece;
   }
 }
 

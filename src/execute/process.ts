@@ -3,12 +3,13 @@
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
-import { execa, type Options, type ResultPromise } from 'execa';
+import { execa } from 'execa';
 import type { ExecOptions } from '../kinds/kind.js';
 import type { Env } from '../model/env.js';
 import { ResError } from '../model/error.js';
 import { findProgram } from '../plan/tools.js';
 import { errorCode, ioError } from '../store/files.js';
+import { piecesOf } from './pipeline.js';
 
 /** Time between TERM and KILL, ms. */
 const GRACE_MS = 3000;
@@ -136,7 +137,7 @@ export async function* pipeProgram(
   end.catch(() => undefined);
   let complete = false;
   try {
-    for await (const chunk of child.stdout) yield chunk as Uint8Array;
+    yield* piecesOf(child.stdout);
     complete = true;
   } finally {
     if (!complete) {
@@ -150,7 +151,23 @@ export async function* pipeProgram(
   await end;
 }
 
-type Child = ResultPromise<{ buffer: false; reject: false; detached: true; stdout: 'pipe'; stderr: 'pipe' }>;
+type Child = ReturnType<typeof launch>;
+
+function launch(file: string, args: readonly string[], stdin: 'pipe' | 'ignore', env: Env, cwd: string) {
+  return execa(file, args, {
+    buffer: false,
+    reject: false,
+    detached: true,
+    cleanup: false,
+    stdin,
+    stdout: 'pipe',
+    stderr: 'pipe',
+    encoding: 'buffer',
+    extendEnv: false,
+    env: cleanEnvironment(env),
+    cwd,
+  });
+}
 
 function start(
   context: ProcessContext,
@@ -166,21 +183,8 @@ function start(
     });
   }
   context.log.line(`$ ${commandLine(argv)}`);
-  const options = {
-    buffer: false,
-    reject: false,
-    detached: true,
-    cleanup: false,
-    stdin: stdin ? 'pipe' : 'ignore',
-    stdout: 'pipe',
-    stderr: 'pipe',
-    encoding: 'buffer',
-    extendEnv: false,
-    env: cleanEnvironment(context.env),
-    cwd: context.cwd,
-  } as const satisfies Options;
   const [file, fileArgs] = tied(path, args, context.env);
-  const child = execa(file, fileArgs, options) as unknown as Child;
+  const child = launch(file, fileArgs, stdin ? 'pipe' : 'ignore', context.env, context.cwd);
   if (stdin && child.stdin) {
     // A program that ends before it has read all (EPIPE) tells by its exit status; a broken source ends its input.
     child.stdin.on('error', () => stdin.destroy());

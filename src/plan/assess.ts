@@ -26,10 +26,10 @@ export interface Assessment {
 /** Content of an input by the name of its node; null while not known. */
 export type ContentOf = (node: string) => Content | null;
 
-export function actionKey(action: Action): string {
-  return createHash('sha256')
-    .update(canonicalJson({ format: KEY_FORMAT, ...action } as unknown as JsonObject))
-    .digest('hex');
+export function actionKey({ kind, recipe, tools, inputs }: Action): string {
+  const given = inputs.map(({ role, digests }) => ({ role, digests }));
+  const text = canonicalJson({ format: KEY_FORMAT, kind, recipe, tools, inputs: given });
+  return createHash('sha256').update(text).digest('hex');
 }
 
 /**
