@@ -18,6 +18,7 @@ export interface Flags {
   readonly progress: Progress;
   readonly sha256: boolean;
   readonly format: string | undefined;
+  readonly trace: string | undefined;
   readonly fish: boolean;
   readonly fix: boolean;
   readonly all: boolean;
@@ -61,6 +62,8 @@ const make = {
       'mermaid',
       'json',
     ]),
+  trace: () =>
+    new Option('--trace <FILE>', 'write what ran when, for Perfetto or chrome://tracing (trace format)'),
   fish: () => new Option('--fish', 'lines for fish'),
   fix: () => new Option('--fix', "install what is missing with the system's package manager"),
   all: () => new Option('--all', 'empty the store, partial downloads and logs too'),
@@ -133,6 +136,7 @@ export function readFlags(options: Readonly<Record<string, unknown>>): Flags {
     progress: oneOf(['fancy', 'plain', 'json'], text('progress')) ?? 'auto',
     sha256: on('sha256'),
     format: text('format'),
+    trace: text('trace'),
     fish: on('fish'),
     fix: on('fix'),
     all: on('all'),

@@ -346,6 +346,17 @@ default: [two]
     expect(stderr).toContain('words.txt');
   });
 
+  it('--trace leaves a trace of what ran, and no file where it cannot', async () => {
+    const scene = open();
+    await scene.build(['--trace', 'trace.json']);
+    const trace = JSON.parse(scene.work.text('trace.json'));
+    const ran = trace.traceEvents.filter(({ ph }: { ph: string }) => ph === 'X');
+    expect(ran.map(({ name }: { name: string }) => name).sort()).toEqual(['one', 'two']);
+    const { status, stderr } = await scene.run(['build', '--trace', 'nowhere/trace.json']);
+    expect(status).toBe(1);
+    expect(stderr).toContain('cannot write the trace');
+  });
+
   it('stdout carries the answer alone', async () => {
     const scene = open();
     const first = await scene.run(['build']);

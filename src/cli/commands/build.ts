@@ -1,9 +1,12 @@
 // `res build`: bring nodes up to date.
+import { resolve } from 'node:path';
 import { build } from '../../execute/build.js';
+import type { EventListener } from '../../model/event.js';
 import { resultText } from '../../report/build.js';
 import type { Context } from '../context.js';
 import { createBuildFace } from '../faces/create.js';
 import { openContextWorkspace, select } from '../load.js';
+import { openTrace } from '../trace-file.js';
 import { variantWarnings } from '../variants.js';
 
 export async function run(context: Context, names: readonly string[]): Promise<number> {
@@ -13,9 +16,14 @@ export async function run(context: Context, names: readonly string[]): Promise<n
   const requested = select(workspace.graph, names);
   const warnings = variantWarnings(workspace.graph, requested, flags.for);
   const face = await createBuildFace(context, workspace.graph);
+  const trace = flags.trace === undefined ? undefined : await openTrace(resolve(context.cwd, flags.trace));
+  const listener: EventListener = (event) => {
+    trace?.listener(event);
+    face.listener(event);
+  };
   let result: Awaited<ReturnType<typeof build>>;
   try {
-    for (const warning of warnings) face.listener(warning);
+    for (const warning of warnings) listener(warning);
     result = await build(workspace, requested, {
       ...(flags.jobs === undefined ? {} : { jobs: flags.jobs }),
       keepGoing: flags.keepGoing,
@@ -24,10 +32,11 @@ export async function run(context: Context, names: readonly string[]): Promise<n
       frozen: flags.frozen,
       overwrite: flags.overwrite,
       signal: context.interruptible(),
-      listener: face.listener,
+      listener,
     });
   } finally {
     await face.end();
+    await trace?.close();
   }
   if (flags.json && flags.progress !== 'json') out.json(result);
   else if (!flags.json && !flags.quiet) out.line(resultText(result));

@@ -1,0 +1,73 @@
+// A build as a trace in Chrome's format, which Perfetto and chrome://tracing open: what ran when, side by side.
+// (Trace Event Format: complete events `X`, times in microseconds, a row a `tid`.)
+import type { BuildEvent } from '../model/event.js';
+
+export interface TraceEvent {
+  readonly name: string;
+  readonly cat: string;
+  readonly ph: 'X' | 'M';
+  /** Microseconds since the build began. */
+  readonly ts: number;
+  readonly dur?: number;
+  readonly pid: 1;
+  /** A row; no two nodes that run at one time share it. */
+  readonly tid: number;
+  readonly args: Readonly<Record<string, unknown>>;
+}
+
+export interface Trace {
+  readonly displayTimeUnit: 'ms';
+  readonly traceEvents: readonly TraceEvent[];
+}
+
+interface Running {
+  readonly started: Extract<BuildEvent, { type: 'started' }>;
+  readonly ts: number;
+  readonly tid: number;
+}
+
+/** @param now milliseconds of a clock that does not go back */
+export function traceRecorder(now: () => number): { listener(event: BuildEvent): void; trace(): Trace } {
+  const begin = now();
+  const running = new Map<string, Running>();
+  const traceEvents: TraceEvent[] = [
+    { name: 'process_name', cat: '__metadata', ph: 'M', ts: 0, pid: 1, tid: 0, args: { name: 'res build' } },
+  ];
+  const micros = () => Math.round((now() - begin) * 1000);
+  const freeRow = () => {
+    const taken = new Set([...running.values()].map(({ tid }) => tid));
+    let row = 1;
+    while (taken.has(row)) row++;
+    return row;
+  };
+
+  const end = (node: string, outcome: Readonly<Record<string, unknown>>) => {
+    const run = running.get(node);
+    if (!run) return;
+    running.delete(node);
+    const { work, detail, through } = run.started;
+    traceEvents.push({
+      name: node,
+      cat: work,
+      ph: 'X',
+      ts: run.ts,
+      dur: micros() - run.ts,
+      pid: 1,
+      tid: run.tid,
+      args: { detail, through, ...outcome },
+    });
+  };
+
+  return {
+    listener(event) {
+      if (event.type === 'started') running.set(event.node, { started: event, ts: micros(), tid: freeRow() });
+      else if (event.type === 'finished') end(event.node, { size: event.size, digests: event.digests });
+      else if (event.type === 'failed') end(event.node, { error: event.error.message });
+    },
+    trace() {
+      // What was interrupted, or failed under the name of a node that streams into it.
+      for (const node of [...running.keys()]) end(node, { unfinished: true });
+      return { displayTimeUnit: 'ms', traceEvents };
+    },
+  };
+}
