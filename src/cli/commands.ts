@@ -21,7 +21,7 @@ export const commands: readonly CommandSpec[] = [
     name: 'build',
     summary: 'bring nodes up to date',
     args: '[NODE...]',
-    flags: ['dryRun', 'jobs', 'keepGoing', 'trace', ...planning],
+    flags: ['dryRun', 'jobs', 'keepGoing', 'asIs', 'trace', ...planning],
     manifest: true,
     load: () => import('./commands/build.js'),
   },

@@ -15,6 +15,7 @@ export interface Flags {
   readonly frozen: boolean;
   readonly for: string | undefined;
   readonly overwrite: boolean;
+  readonly asIs: boolean;
   readonly progress: Progress;
   readonly sha256: boolean;
   readonly format: string | undefined;
@@ -47,6 +48,7 @@ const make = {
     new Option('--for <SIMULATOR>', 'refuse variants that do not work with it').choices(['qemu', 'gem5']),
   overwrite: () =>
     new Option('--overwrite', 'replace outputs that were changed by hand or that res did not make'),
+  asIs: () => new Option('--as-is', 'accept outputs that were changed or put there by hand as they are now'),
   progress: () =>
     new Option('--progress <HOW>', 'how progress is shown (default: auto)').choices([
       'auto',
@@ -133,6 +135,7 @@ export function readFlags(options: Readonly<Record<string, unknown>>): Flags {
     frozen: on('frozen'),
     for: text('for'),
     overwrite: on('overwrite'),
+    asIs: on('asIs'),
     progress: oneOf(['fancy', 'plain', 'json'], text('progress')) ?? 'auto',
     sha256: on('sha256'),
     format: text('format'),

@@ -13,6 +13,8 @@ export interface BuildOptions {
   readonly frozen?: boolean;
   /** Replace outputs that were changed by hand or that res did not make. */
   readonly overwrite?: boolean;
+  /** Take such outputs for what their nodes have, as they are now. */
+  readonly asIs?: boolean;
   readonly signal?: AbortSignal;
   readonly listener?: EventListener;
 }

@@ -20,7 +20,7 @@ export async function build(
   options: BuildOptions = {},
 ): Promise<BuildResult> {
   const started = Date.now();
-  if (!options.force && (await nothingToDo(workspace, requested))) {
+  if (!options.force && !options.asIs && (await nothingToDo(workspace, requested))) {
     const result = emptyResult(workspace.graph, requested, started);
     options.listener?.({ type: 'summary', ...result });
     return result;

@@ -7,8 +7,8 @@ import { occupantOf } from '../plan/places.js';
 import type { Workspace } from '../plan/workspace.js';
 import { errorCode } from '../store/files.js';
 import { acquireLock } from '../store/lock.js';
-import { prepareWorkspace } from '../store/paths.js';
-import { ownsStore, removeTemporaries } from './outputs.js';
+import { ownsStore, prepareWorkspace } from '../store/paths.js';
+import { removeTemporaries } from './outputs.js';
 
 export interface CleanOptions {
   /** The store, partial downloads and logs too; only what lies in the workspace's own `.res`. */
@@ -61,7 +61,7 @@ async function emptyStore(workspace: Workspace): Promise<{ path: string; size: n
   const { partial, logs } = workspace.paths;
   await rm(partial, { recursive: true, force: true });
   await rm(logs, { recursive: true, force: true });
-  if (!ownsStore(workspace)) return [];
+  if (!ownsStore(workspace.paths)) return [];
   const removed: { path: string; size: number }[] = [];
   for await (const { digest, type, path, size } of workspace.store.list()) {
     await workspace.store.remove(digest, type);

@@ -95,12 +95,24 @@ export class Execution {
     const isAtHand = await this.#moves.isAtHand(node, content);
     if (by === 'sharing') {
       if (!isAtHand) await this.#obtain(inputOf(node));
-      if (node.output !== undefined) await restore(this.#site, node, content, 'execute');
+      if (node.output !== undefined)
+        await restore(this.#site, node, isAtHand ? content : await this.#contentOfInput(node), 'execute');
     } else if (!isAtHand) {
       await this.#make(node.name);
     } else if (node.output !== undefined) {
       await restore(this.#site, node, content, 'restore');
     }
+  }
+
+  /** What a node shares with its input. What a person had accepted instead, and has removed since, is given up. */
+  async #contentOfInput(node: Node): Promise<Content> {
+    const { traces } = this.#o.workspace.state;
+    const { key } = await this.#known.assess(node);
+    if (key !== null && traces.get(key)?.asIs) traces.delete(key);
+    const content = (await this.#known.assess(node)).content;
+    if (!content) throw new Error(`${node.name} has nothing of its input`);
+    this.#known.learn(node.name, content);
+    return content;
   }
 
   /** The content of a node, found by its trace or else by making it. */

@@ -94,9 +94,11 @@ export class Ledger {
    * @param took ms; left out where the node did not run, and its last run says how long that takes
    */
   async record(node: Node, took?: number): Promise<void> {
-    const { traces, nodes } = this.#o.workspace.state;
+    const { traces, nodes, kept } = this.#o.workspace.state;
     const { action, key } = await this.#known.assess(node);
     if (key === null) throw new Error(`${node.name} is done with inputs that are not known`);
+    if (node.keep === 'always')
+      for (const { digest } of this.#known.content(node.name) ?? []) kept.set(digest, node.name);
     const durationMs = took ?? (traces.get(key) ?? nodes.get(node.name))?.durationMs ?? 0;
     nodes.set(node.name, { key, action, status: 'done', at: Date.now(), durationMs });
   }

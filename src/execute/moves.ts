@@ -10,7 +10,15 @@ import type { Node } from '../model/node.js';
 import { type Holding, Holdings, holds, leftovers, occupantOf, outputPaths } from '../plan/places.js';
 import type { Workspace } from '../plan/workspace.js';
 import type { Known } from './known.js';
-import { copyHolding, correctMode, placeOutput, restoreOutput, temporaryFor } from './outputs.js';
+import {
+  checkNotBusy,
+  copyHolding,
+  correctMode,
+  placeOutput,
+  restoreOutput,
+  storeOutput,
+  temporaryFor,
+} from './outputs.js';
 import { Throttle } from './progress.js';
 import { Turns } from './turns.js';
 
@@ -92,7 +100,7 @@ export class Moves {
       // What was there before is somebody else's, or the one copy of another variant.
       const isNew = !store.has(item.digest, item.type);
       await store.put(temp, item.digest, item.type);
-      if (isNew && node.section === 'target') this.#dropLater(node, item);
+      if (isNew && node.section === 'target' && node.keep === 'auto') this.#dropLater(node, item);
     }
     this.#holdings.refresh();
   }
@@ -127,6 +135,11 @@ export class Moves {
    */
   async dropIntermediates(isAwaited: (name: string) => boolean): Promise<void> {
     const kept = new Set<string>();
+    for (const [name, content] of this.#known.contents()) {
+      const node = this.#known.node(name);
+      if (node.keep === 'never' && node.output === undefined)
+        for (const item of content) this.#dropLater(node, item);
+    }
     for (const [name, content] of this.#known.contents()) {
       if (!this.#passing.has(name) || isAwaited(name)) for (const { digest } of content) kept.add(digest);
     }
@@ -178,10 +191,12 @@ export class Moves {
 
   /** Into the store with what is no longer one of a node's files: in its folder it would be taken for one. */
   async #clearFolder(node: Node, content: Content): Promise<void> {
-    const { state, store, cache } = this.#workspace;
+    const { state, cache } = this.#workspace;
     for (const { path, item } of await leftovers(this.#workspace, node, content)) {
       await this.#turns.runAll(this.#formerDigests(path), async () => {
-        await store.put(path, item.digest, item.type);
+        checkNotBusy(this.#workspace, path);
+        if (node.keep === 'never') await rm(path, { recursive: true });
+        else await storeOutput(this.#workspace, path, item);
         state.outputs.delete(path);
         cache.forget(path);
         this.#holdings.refresh();

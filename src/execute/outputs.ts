@@ -26,7 +26,8 @@ import {
   moveOrCopy,
   sameDevice,
 } from '../store/files.js';
-import { makeAll } from '../store/paths.js';
+import { writerOf } from '../store/open-files.js';
+import { makeAll, ownsStore } from '../store/paths.js';
 
 export interface Placing {
   readonly node: Node;
@@ -43,7 +44,7 @@ export interface Placing {
  */
 export async function placeOutput(workspace: Workspace, file: string, placing: Placing): Promise<void> {
   const { node, item, path } = placing;
-  const { state, cache, store } = workspace;
+  const { state, cache } = workspace;
   await makeFolder(dirname(path));
   if (!(await sameDevice(file, path))) return placeFromAfar(workspace, file, placing);
   // What takes long comes first: little time is left for others between the look at what stands there and the rename.
@@ -53,6 +54,7 @@ export async function placeOutput(workspace: Workspace, file: string, placing: P
   const made = await lstat(file, { bigint: true });
   const former = await look(workspace, placing);
   const displaced = former && former.digest !== item.digest ? former : undefined;
+  const keep = workspace.graph.nodes.get(state.outputs.get(path)?.node ?? '')?.keep ?? 'auto';
   state.outputs.set(path, {
     digest: item.digest,
     node: node.name,
@@ -63,11 +65,13 @@ export async function placeOutput(workspace: Workspace, file: string, placing: P
   });
   await state.flush();
   const still = await look(workspace, placing);
-  if (displaced && still?.digest === displaced.digest)
-    await store.put(path, displaced.digest, displaced.type);
+  checkNotBusy(workspace, path);
+  if (displaced && still?.digest === displaced.digest && keep !== 'never')
+    await storeOutput(workspace, path, displaced);
   else await clear(path, item.type);
   cache.forget(path);
   await moveOrCopy(file, path);
+  cache.forget(file);
   if (item.type === 'file') await cache.record(path, item.digest, made);
   else await cache.digestOfDirectory(path);
 }
@@ -81,6 +85,30 @@ async function look(
   if (occupant.is === 'ours') return occupant;
   if (occupant.is !== 'absent' && !overwrite) throw occupiedError(workspace, [{ path, item, occupant }]);
   return undefined;
+}
+
+/** Moves an output of res's own into the store. Should somebody still write to it there, its stat tells. */
+export async function storeOutput(
+  { store, cache }: Workspace,
+  path: string,
+  { digest, type }: Pick<Item, 'digest' | 'type'>,
+): Promise<void> {
+  const before = await lstat(path, { bigint: true });
+  const object = await store.put(path, digest, type);
+  if (type === 'file') await cache.record(object, digest, before);
+  cache.forget(path);
+}
+
+/** Throws ResError `output-busy` when a program has the file open to write to it: what it writes would be lost. */
+export function checkNotBusy({ graph }: Workspace, path: string): void {
+  const writer = writerOf(path);
+  if (!writer) return;
+  const shown = relative(graph.manifest.dir, path);
+  throw new ResError(
+    'output-busy',
+    `${shown} is open for writing in ${writer.program} (pid ${writer.pid}): not replaced`,
+    { hint: 'Stop that program first, a virtual machine for one, and build again.' },
+  );
 }
 
 /** Makes room for what a rename cannot replace; a file is replaced by a file in one step. */
@@ -187,12 +215,8 @@ export async function removeTemporaries(workspace: Workspace): Promise<void> {
     if (!['ENOTDIR', 'ENOENT', 'ENOTEMPTY', 'EEXIST'].includes(errorCode(error) ?? '')) throw error;
   }
   // In a store that others share, theirs may be in use.
-  if (ownsStore(workspace)) await rm(join(workspace.paths.store, 'tmp'), { recursive: true, force: true });
-}
-
-/** Whether the store lies in this workspace's `.res` and is nobody else's. */
-export function ownsStore({ paths }: Workspace): boolean {
-  return !relative(paths.root, paths.store).startsWith('..');
+  if (ownsStore(workspace.paths))
+    await rm(join(workspace.paths.store, 'tmp'), { recursive: true, force: true });
 }
 
 async function makeFolder(folder: string): Promise<void> {
@@ -244,7 +268,7 @@ export function occupiedError(workspace: Workspace, occupied: readonly Placement
     foreign ? 'output-foreign' : 'output-modified',
     `${names.join('; ')}: not overwritten`,
     {
-      hint: 'Move or copy it away to keep it, or let it be replaced with `--overwrite`.',
+      hint: '`--overwrite` replaces it, `--as-is` accepts it as it is now; to keep it apart, move or copy it away.',
     },
   );
 }

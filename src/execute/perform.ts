@@ -10,15 +10,17 @@ import type { BuildResult, EventListener } from '../model/event.js';
 import { countSteps } from '../model/plan.js';
 import type { PlannedBuild } from '../model/report.js';
 import { planFusion } from '../plan/fusion.js';
+import { holdsContent } from '../plan/places.js';
 import { type DetailedPlan, planNodes } from '../plan/plan.js';
 import { refreshWorkspace, type Workspace } from '../plan/workspace.js';
 import { createFetcher, type Fetcher } from '../sources/fetch.js';
 import { acquireLock } from '../store/lock.js';
 import { prepareWorkspace } from '../store/paths.js';
 import type { BuildOptions } from './api.js';
+import { acceptAsIs } from './as-is.js';
 import { errorReport } from './errors.js';
 import { Execution } from './execution.js';
-import { checkFolder, occupiedError, removeTemporaries } from './outputs.js';
+import { checkFolder, checkNotBusy, occupiedError, removeTemporaries } from './outputs.js';
 import { Pools, poolLimits } from './pools.js';
 import { criticalPaths } from './priority.js';
 import {
@@ -31,6 +33,7 @@ import {
 } from './resolve.js';
 import { buildResult } from './result.js';
 import { checkSpace, estimateSpace } from './space.js';
+import { dropWritten } from './written-objects.js';
 
 const silent: EventListener = () => undefined;
 
@@ -86,7 +89,9 @@ async function buildLocked(
   if (signal.aborted) throw interrupted();
   throwTogether(failures);
   await saveLock(workspace);
+  if (options.asIs) await acceptAsIs(workspace, requested, listener);
   const plan = await planNodes(workspace, requested, { force: options.force ?? false });
+  await dropWritten(workspace, plan);
   await checkBefore(workspace, plan, options);
   announce(listener, plan);
   const jobs = options.jobs ?? availableParallelism();
@@ -131,6 +136,9 @@ async function checkBefore(workspace: Workspace, plan: DetailedPlan, options: Bu
     .flatMap((name) => plan.placements.get(name) ?? [])
     .filter(({ occupant }) => occupant.is === 'changed' || occupant.is === 'foreign');
   if (occupied.length > 0 && !options.overwrite) throw occupiedError(workspace, occupied);
+  for (const name of touched)
+    for (const { path, item, occupant } of plan.placements.get(name) ?? [])
+      if (occupant.is !== 'absent' && !holdsContent(item, occupant)) checkNotBusy(workspace, path);
   for (const { node } of plan.steps)
     for (const { path } of plan.placements.get(node) ?? []) await checkFolder(path);
   if (options.offline) {

@@ -146,6 +146,7 @@ const INSTEAD: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   path: {
     output: 'the file stays where it is; a target puts a copy of it there: `copy: NAME`, with this `output`',
     executable: 'a target makes a copy of it that is: `copy: NAME`, with `output` and `executable`',
+    keep: 'files of the workspace are never copied into the store: there is nothing to keep or to drop',
   },
 };
 
@@ -202,6 +203,7 @@ function declare(
     kind,
     recipe,
     executable: fields.executable === true,
+    keep: KEEPS.find((keep) => keep === fields.keep) ?? 'auto',
     variants: fields.variants === undefined ? NO_VARIANTS : readVariants(written, fields.variants, context),
     locate: (path) =>
       path.length === 0 ? locateKey(tree, place) : locateValue(tree, placeAt(tree, place, path)),
@@ -210,6 +212,8 @@ function declare(
     ...(verify === undefined ? {} : { verify }),
   };
 }
+
+const KEEPS = ['never', 'auto', 'always'] as const;
 
 const NO_VARIANTS: readonly Variant[] = [];
 

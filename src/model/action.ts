@@ -27,4 +27,6 @@ export interface Trace {
   readonly durationMs: number;
   /** Milliseconds since 1970, UTC. */
   readonly at: number;
+  /** True when the action did not give the content: a person changed the output and had it accepted as it is. */
+  readonly asIs?: true;
 }

@@ -41,6 +41,7 @@ export type ErrorCode =
   | 'output-modified'
   | 'output-foreign'
   | 'output-blocked'
+  | 'output-busy'
   | 'no-space'
   | 'state-damaged'
   | 'io'

@@ -10,6 +10,12 @@ export interface Reference {
   readonly node: string;
 }
 
+/**
+ * What becomes of a node's content while nothing needs it in its place. `auto`: downloads and replaced outputs stay in
+ * the store until `gc`, intermediates are dropped. `never`: all of it is dropped. `always`: all of it stays, also from `gc`.
+ */
+export type Keep = 'never' | 'auto' | 'always';
+
 export type Verify = { readonly sha256: string } | { readonly sums: string };
 
 /** One row of the support table that `res list` prints. */
@@ -36,6 +42,7 @@ export interface NodeDeclaration {
   /** Relative to output-dir, with `/`. Absent: an intermediate. */
   readonly output?: string;
   readonly executable: boolean;
+  readonly keep: Keep;
   readonly verify?: Verify;
   readonly variants: readonly Variant[];
   /** Where a field of the node (or the node itself: `[]`) stands in the manifest; computed when asked. */

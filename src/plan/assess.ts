@@ -2,7 +2,7 @@
 // nothing is asked; plan and build both stand on this.
 import { createHash } from 'node:crypto';
 import { type Kind, makingOf } from '../kinds/kind.js';
-import { type Action, type ActionInput, KEY_FORMAT } from '../model/action.js';
+import { type Action, type ActionInput, KEY_FORMAT, type Trace } from '../model/action.js';
 import type { Content, Item } from '../model/content.js';
 import { sha256Digest } from '../model/digest.js';
 import { ResError } from '../model/error.js';
@@ -30,6 +30,11 @@ export function actionKey({ kind, recipe, tools, inputs }: Action): string {
   const given = inputs.map(({ role, digests }) => ({ role, digests }));
   const text = canonicalJson({ format: KEY_FORMAT, kind, recipe, tools, inputs: given });
   return createHash('sha256').update(text).digest('hex');
+}
+
+/** What came of an action: in this workspace, or in another one that uses the same store. */
+export function traceOf({ state, shared }: Workspace, key: string): Trace | undefined {
+  return state.traces.get(key) ?? shared?.actions.get(key);
 }
 
 /**
@@ -63,7 +68,7 @@ async function assessArtifact(
     inputs: [...inputs, { role: 'sums', digests: sums.map((item) => item.digest) }],
   };
   const key = actionKey(held);
-  return { action: held, key, content: content && workspace.state.traces.has(key) ? content : null };
+  return { action: held, key, content: content && traceOf(workspace, key) ? content : null };
 }
 
 /** The content that an artifact's source stands for, whether or not it was verified; null while not known. */
@@ -181,12 +186,12 @@ async function assessTarget(
   };
   const making = makingOf(kind, node.recipe);
   const key = actionKey(action);
-  if (making.by === 'naming' || making.by === 'sharing') {
-    // What is to be verified is accepted once it was: the trace tells of that.
-    if (node.verify && !workspace.state.traces.has(key)) return { action, key, content: null };
-    return { action, key, content: sharedContent(node, contentOf) };
-  }
-  return { action, key, content: workspace.state.traces.get(key)?.content ?? null };
+  if (making.by !== 'naming' && making.by !== 'sharing')
+    return { action, key, content: traceOf(workspace, key)?.content ?? null };
+  // Only what is to be verified has a trace (it is accepted once it was), and what a person changed and had accepted.
+  const trace = node.verify || node.output !== undefined ? traceOf(workspace, key) : undefined;
+  if (node.verify && !trace) return { action, key, content: null };
+  return { action, key, content: trace?.asIs ? trace.content : sharedContent(node, contentOf) };
 }
 
 /** What a node has of its inputs without doing anything to it. */

@@ -1,5 +1,5 @@
-// Which intermediates need never touch the disk: those that stream, that nobody asked for, and that only one other
-// node reads, itself in one pass. A property of the plan, not of any kind.
+// Which intermediates need never touch the disk: those that stream, that nobody asked for or wants kept, and that only
+// one other node reads, itself in one pass. A property of the plan, not of any kind.
 
 import { makingOf } from '../kinds/kind.js';
 import type { Graph } from '../model/graph.js';
@@ -30,6 +30,7 @@ export function planFusion(graph: Graph, closure: readonly string[], requested: 
         users.get(input) === 1 &&
         !requested.has(input) &&
         graph.nodes.get(input)?.output === undefined &&
+        graph.nodes.get(input)?.keep !== 'always' &&
         graph.nodes.get(consumer)?.references.some((r) => r.node === input && r.role !== 'sums') === true
       );
     },

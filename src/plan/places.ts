@@ -198,8 +198,10 @@ export class Holdings {
     const { store, cache } = this.#workspace;
     // What was written a moment ago: a tick of the clock is waited for rather than that all of it is read again.
     await cache.settle();
-    if (store.has(item.digest, item.type))
-      return { place: 'store', path: store.path(item.digest, item.type) };
+    const object = store.path(item.digest, item.type);
+    // A program that had an output open when it was moved into the store may have gone on writing.
+    if (store.has(item.digest, item.type) && !cache.wasWritten(object))
+      return { place: 'store', path: object };
     for (const path of this.#outputIndex().get(item.digest) ?? [])
       if (await this.#unchanged(path, item)) return { place: 'output', path };
     return undefined;

@@ -6,9 +6,10 @@ import type { Env } from '../model/env.js';
 import type { Graph } from '../model/graph.js';
 import type { LockEntry } from '../model/lock.js';
 import { ObjectStore } from '../store/objects.js';
-import { type WorkspacePaths, workspacePaths } from '../store/paths.js';
+import { ownsStore, type WorkspacePaths, workspacePaths } from '../store/paths.js';
 import { StatCache } from '../store/stat-cache.js';
 import { openState, type State } from '../store/state.js';
+import { SharedStore } from './shared.js';
 import { Tools } from './tools.js';
 
 export interface Workspace {
@@ -18,6 +19,8 @@ export interface Workspace {
   readonly state: State;
   readonly cache: StatCache;
   readonly store: ObjectStore;
+  /** Undefined when the store is nobody else's. */
+  readonly shared: SharedStore | undefined;
   readonly tools: Tools;
   readonly lockFile: string;
   /** Lock entries by source identity, in memory; execute/ writes them back. */
@@ -43,6 +46,7 @@ export function openWorkspace({ graph, env }: WorkspaceOptions): Workspace {
     state,
     cache: new StatCache(state.files, paths.state),
     store: new ObjectStore(paths.store),
+    shared: ownsStore(paths) ? undefined : new SharedStore(paths.store, folder),
     tools: new Tools(state.tools, env),
     lockFile,
     lock: new Map(Object.entries(readLock(lockFile).sources)),

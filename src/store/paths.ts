@@ -1,7 +1,7 @@
 // Where the things of a workspace lie: `.res/` beside the manifest, hidden from version control by itself.
 import { existsSync } from 'node:fs';
 import { mkdir, stat, writeFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import type { Env } from '../model/env.js';
 import { ResError } from '../model/error.js';
 import { errorCode, ioError } from './files.js';
@@ -33,6 +33,11 @@ export function workspacePaths(manifestDir: string, env: Env): WorkspacePaths {
     logs: join(root, 'logs'),
     builds: join(root, 'builds'),
   };
+}
+
+/** Whether the store lies in the workspace's own `.res` and is nobody else's. */
+export function ownsStore({ root, store }: WorkspacePaths): boolean {
+  return !relative(root, store).startsWith('..');
 }
 
 /** Makes the folders. Rejects with ResError `io` or `no-space` where that cannot be. */

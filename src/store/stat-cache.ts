@@ -123,6 +123,20 @@ export class StatCache {
     if (isRacy(record)) this.#unsettled.add(key);
   }
 
+  /**
+   * Whether a file was written to since its digest was recorded. Unlike what `known` asks, a rename or a new mode is no
+   * change. False for a file that nothing is recorded of. Throws ResError `io`.
+   */
+  wasWritten(path: string): boolean {
+    const record = this.#files.get(path);
+    if (record === undefined) return false;
+    const stamp = fileStamp(statSync(path, { bigint: true, throwIfNoEntry: false }));
+    return (
+      stamp !== undefined &&
+      (stamp.size !== record.size || stamp.mtimeNs !== record.mtimeNs || stamp.ino !== record.ino)
+    );
+  }
+
   forget(path: string): void {
     for (const key of [path, directoryKey(path)]) {
       this.#files.delete(key);

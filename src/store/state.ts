@@ -61,6 +61,8 @@ export interface State {
   readonly nodes: KeyedLog<NodeRecord>;
   /** By absolute path of the program. */
   readonly tools: KeyedLog<ToolRecord>;
+  /** Name of the node that says `keep: always`, by the digest of what it had, of all variants. */
+  readonly kept: KeyedLog<string>;
   /** Rejects with ResError `io` or `no-space`. */
   flush(): Promise<void>;
   /** Takes in what other processes wrote. Throws ResError `io`. */
@@ -84,6 +86,7 @@ export function openState(dir: string, root?: string): State {
     outputs: open('outputs', decodeOutput, root === undefined ? {} : { root }),
     nodes: open('nodes', decodeNode),
     tools: open('tools', decodeTool),
+    kept: open('kept', (value) => (typeof value === 'string' ? value : undefined)),
   };
   const all = Object.values(logs);
   return {
@@ -137,7 +140,9 @@ function decodeList<T>(
 function decodeTrace(value: unknown): Trace | undefined {
   if (!isFields(value) || !isAmount(value.durationMs) || !isAmount(value.at)) return undefined;
   const content = decodeList(value.content, decodeItem);
-  return content && { content, durationMs: value.durationMs, at: value.at };
+  if (!content) return undefined;
+  const trace = { content, durationMs: value.durationMs, at: value.at };
+  return value.asIs === true ? { ...trace, asIs: true } : trace;
 }
 
 function decodeItem(value: unknown): Item | undefined {

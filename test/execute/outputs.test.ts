@@ -56,12 +56,12 @@ function killedAt(workspace: Workspace, at: 'flush' | 'put', when: 'before' | 'a
     }
   }
   const { state } = workspace;
-  const { traces, files, outputs, nodes, tools } = state;
+  const { traces, files, outputs, nodes, tools, kept } = state;
   return {
     ...workspace,
     store: new KilledStore(workspace.paths.store),
     state: {
-      ...{ traces, files, outputs, nodes, tools, damage: [] },
+      ...{ traces, files, outputs, nodes, tools, kept, damage: [] },
       reload: () => state.reload(),
       flush: () =>
         kill(
@@ -137,9 +137,9 @@ describe('placing an output', () => {
     const file = join(workspace.paths.tmp, 'made');
     writeFileSync(file, TWO);
     const { digest, size } = await digestFile(file, 'derived');
-    const { traces, files, outputs, nodes, tools } = workspace.state;
+    const { traces, files, outputs, nodes, tools, kept } = workspace.state;
     const state: Workspace['state'] = {
-      ...{ traces, files, outputs, nodes, tools, damage: [] },
+      ...{ traces, files, outputs, nodes, tools, kept, damage: [] },
       reload: () => workspace.state.reload(),
       async flush() {
         await workspace.state.flush();

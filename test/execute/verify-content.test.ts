@@ -15,6 +15,7 @@ function node(verify: Node['verify']): Node {
     kind: 'extract',
     recipe: {},
     executable: false,
+    keep: 'auto',
     variants: [],
     references: [],
     locate: () => ({ file: 'resources.yaml', line: 7, column: 3, text: '  qcow2:', length: 5 }),

@@ -289,6 +289,7 @@ targets:
       kind: 'url',
       recipe: { url: 'https://e.org/a', sha256: 'AB'.repeat(32) },
       description: 'it',
+      keep: 'auto',
       output: 'bin/a',
       executable: true,
       verify: { sha256: 'cd'.repeat(32) },

@@ -23,6 +23,7 @@ export function node(name: string, kind: string, rest: Partial<Node> = {}): Node
     kind,
     recipe: {},
     executable: false,
+    keep: 'auto',
     variants: [],
     references: [],
     locate: () => nowhere,

@@ -1,6 +1,7 @@
 // `res build`: bring nodes up to date.
 import { resolve } from 'node:path';
 import { build } from '../../execute/build.js';
+import { ResError } from '../../model/error.js';
 import type { EventListener } from '../../model/event.js';
 import { resultText } from '../../report/build.js';
 import type { Context } from '../context.js';
@@ -11,6 +12,10 @@ import { variantWarnings } from '../variants.js';
 
 export async function run(context: Context, names: readonly string[]): Promise<number> {
   const { flags, out } = context;
+  if (flags.dryRun && flags.asIs)
+    throw new ResError('usage', '--as-is and --dry-run do not go together', {
+      hint: '`res status` shows what was changed by hand.',
+    });
   if (flags.dryRun) return (await import('./plan.js')).run(context, names);
   const workspace = await openContextWorkspace(context);
   const requested = select(workspace.graph, names);
@@ -31,6 +36,7 @@ export async function run(context: Context, names: readonly string[]): Promise<n
       offline: flags.offline,
       frozen: flags.frozen,
       overwrite: flags.overwrite,
+      asIs: flags.asIs,
       signal: context.interruptible(),
       listener,
     });
