@@ -83,6 +83,8 @@ async function acceptOutput(workspace: Workspace, { node, planned, placement }: 
     );
   }
   const stats = await lstat(path);
+  if (!stats.isFile() && !stats.isDirectory())
+    throw notAccepted(`${shown}: it is neither a file nor a folder`, 'Put a copy of what it leads to there.');
   const type = stats.isDirectory() ? 'directory' : 'file';
   const { digest, size } =
     type === 'directory' ? await cache.digestOfDirectory(path) : await cache.digestOf(path, 'derived');

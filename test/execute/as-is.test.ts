@@ -1,5 +1,5 @@
 // `build --as-is`: what a person made of an output counts as what its node has, and what is made of it follows.
-import { rmSync } from 'node:fs';
+import { rmSync, symlinkSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
 import { removeWorkspaces } from '../rig/workspace.js';
@@ -110,6 +110,15 @@ describe('--as-is', () => {
       message: expect.stringMatching(message),
     });
     expect(work.text(`resources/${name}.txt`)).toBe('by hand');
+  });
+
+  it('does not accept a link, which others may point elsewhere', async () => {
+    const { work, build } = open();
+    await build();
+    rmSync(work.path('resources/both.txt'));
+    symlinkSync('../far.txt', work.path('resources/both.txt'));
+    await expect(build([], { asIs: true })).rejects.toMatchObject({ code: 'output-modified' });
+    expect(work.text('far.txt')).toBe('far');
   });
 
   it('does not accept what is made of something unknown', async () => {
