@@ -1,4 +1,4 @@
-// Compiles the JSON Schemas of the manifest and the lock to plain code, so that a start does not pay for ajv, and
+// Compiles the JSON Schemas of the manifest, the lock and the user's configuration to plain code, so that a start does not pay for ajv, and
 // assembles schemas/resources.schema.json, which editors read, from the same fragments: the base and one a kind.
 //
 //   node scripts/validators.mjs    writes both, after a change of a fragment
@@ -18,6 +18,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const BASE = 'src/manifest/base.schema.json';
 const LOCK = 'schemas/lock.schema.json';
+const CONFIG = 'schemas/config.schema.json';
 const MANIFEST = 'schemas/resources.schema.json';
 const SECTIONS = { artifact: 'src/sources', target: 'src/kinds' };
 const OUT = join(ROOT, 'src/manifest/validate.generated');
@@ -37,6 +38,7 @@ export const kindSchemas: Readonly<Record<string, KindSchema>>;
 /** Checks a manifest but for what is inside of its nodes. */
 export const validateManifest: Validator;
 export const validateLock: Validator;
+export const validateConfig: Validator;
 `;
 
 /** Writes src/manifest/validate.generated.{js,d.ts}, unless they were made from the same schemas. Rejects when a schema is wrong. */
@@ -102,10 +104,13 @@ async function compile() {
       { $id: 'defs', $schema, $defs },
       { $id: 'validateManifest', ...shared(manifest) },
       { $id: 'validateLock', ...readJson(LOCK) },
+      { $id: 'validateConfig', ...readJson(CONFIG) },
       ...kinds.map((kind) => ({ $id: `kind-${kind.name}`, ...shared(nodeSchema(base, kind)) })),
     ],
   });
-  const names = { validateManifest: 'validateManifest', validateLock: 'validateLock' };
+  const names = Object.fromEntries(
+    ['validateManifest', 'validateLock', 'validateConfig'].map((name) => [name, name]),
+  );
   for (const [i, kind] of kinds.entries()) names[`kind${i}`] = `kind-${kind.name}`;
   const table = kinds.map(
     (kind, i) =>
@@ -211,7 +216,8 @@ function inputsDigest() {
   const fragments = Object.values(SECTIONS).flatMap((folder) =>
     fragmentsIn(folder).map((file) => `${folder}/${file}`),
   );
-  for (const file of ['scripts/validators.mjs', 'node_modules/ajv/package.json', BASE, LOCK, ...fragments]) {
+  const own = ['scripts/validators.mjs', 'node_modules/ajv/package.json'];
+  for (const file of [...own, BASE, LOCK, CONFIG, ...fragments]) {
     const content = readFileSync(join(ROOT, file));
     hash.update(`${file}\0${content.length}\0`).update(content);
   }

@@ -7,6 +7,8 @@
 export type { BuildOptions } from './execute/api.js';
 export { build, planBuild } from './execute/build.js';
 export { clean } from './execute/clean.js';
+export { type GcOptions, gc } from './execute/gc.js';
+export { type RepairOptions, repair } from './execute/repair.js';
 export { update } from './execute/update.js';
 export { verify } from './execute/verify.js';
 export { type GraphRequest, loadGraph } from './graph/load.js';
@@ -26,7 +28,15 @@ export type { Lock, LockEntry, LockedFile } from './model/lock.js';
 export type { Manifest, ParamDeclaration } from './model/manifest.js';
 export type { Node, NodeDeclaration, Variant } from './model/node.js';
 export type { NodePlan, NodeState, Plan, Reason, ReasonCode, Step } from './model/plan.js';
-export type { CleanReport, PlannedBuild, SpaceEstimate, UpdateReport, VerifyReport } from './model/report.js';
+export type {
+  CleanReport,
+  GcReport,
+  PlannedBuild,
+  RepairReport,
+  SpaceEstimate,
+  UpdateReport,
+  VerifyReport,
+} from './model/report.js';
 export { type Explanation, explain } from './plan/explain.js';
 export { type PlanOptions, planNodes } from './plan/plan.js';
 export { lastRun } from './plan/record.js';

@@ -93,7 +93,7 @@ export const commands: readonly CommandSpec[] = [
     name: 'verify',
     summary: 're-hash outputs and store against the records',
     args: '[NODE...]',
-    flags: ['progress', 'json'],
+    flags: ['repair', 'offline', 'overwrite', 'progress', 'json'],
     manifest: true,
     load: () => import('./commands/verify.js'),
   },
@@ -104,6 +104,14 @@ export const commands: readonly CommandSpec[] = [
     flags: ['all', 'cleanForce', 'json'],
     manifest: true,
     load: () => import('./commands/clean.js'),
+  },
+  {
+    name: 'gc',
+    summary: 'drop what nothing refers to from the store',
+    args: '',
+    flags: ['keepDays', 'maxSize', 'dryRun', 'json'],
+    manifest: true,
+    load: () => import('./commands/gc.js'),
   },
   {
     name: 'env',

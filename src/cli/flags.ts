@@ -1,6 +1,7 @@
 // The flags of all commands: spelling, help, and what they parse to. A command names those that it takes.
 import { InvalidArgumentError, Option } from 'commander';
 import { ResError } from '../model/error.js';
+import { parseSize } from '../model/size.js';
 import type { Progress } from './faces/face.js';
 import type { ColorMode } from './output.js';
 
@@ -23,6 +24,10 @@ export interface Flags {
   readonly fish: boolean;
   readonly fix: boolean;
   readonly all: boolean;
+  readonly repair: boolean;
+  readonly keepDays: number | undefined;
+  /** Bytes. */
+  readonly maxSize: number | undefined;
   readonly quiet: boolean;
   readonly verbose: boolean;
   readonly color: ColorMode;
@@ -31,6 +36,18 @@ export interface Flags {
 const positive = (text: string): number => {
   if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('It must be a whole number of 1 or more.');
   return Number(text);
+};
+
+const days = (text: string): number => {
+  if (!/^\d{1,5}$/.test(text)) throw new InvalidArgumentError('It must be a whole number of days.');
+  return Number(text);
+};
+
+const size = (text: string): number => {
+  const bytes = parseSize(text);
+  if (bytes === undefined)
+    throw new InvalidArgumentError('It must be a size: 500M, 2G, 1.5T, or a number of bytes.');
+  return bytes;
 };
 
 const make = {
@@ -69,6 +86,13 @@ const make = {
   fish: () => new Option('--fish', 'lines for fish'),
   fix: () => new Option('--fix', "install what is missing with the system's package manager"),
   all: () => new Option('--all', 'empty the store, partial downloads and logs too'),
+  repair: () => new Option('--repair', 'mend what is damaged or missing, and build the nodes'),
+  keepDays: () => new Option('--keep-days <N>', 'what was used within so many days stays').argParser(days),
+  maxSize: () =>
+    new Option(
+      '--max-size <SIZE>',
+      'what was not used for longest goes until the store takes no more (500M, 2G)',
+    ).argParser(size),
 } as const;
 
 export type FlagName = keyof typeof make;
@@ -124,10 +148,14 @@ export function readFlags(options: Readonly<Record<string, unknown>>): Flags {
     const value = options[name];
     return typeof value === 'string' ? value : undefined;
   };
+  const number = (name: string) => {
+    const value = options[name];
+    return typeof value === 'number' ? value : undefined;
+  };
   return {
     json: on('json'),
     check: on('check'),
-    jobs: typeof options.jobs === 'number' ? options.jobs : undefined,
+    jobs: number('jobs'),
     keepGoing: on('keepGoing'),
     dryRun: on('dryRun'),
     force: on('force'),
@@ -143,6 +171,9 @@ export function readFlags(options: Readonly<Record<string, unknown>>): Flags {
     fish: on('fish'),
     fix: on('fix'),
     all: on('all'),
+    repair: on('repair'),
+    keepDays: number('keepDays'),
+    maxSize: number('maxSize'),
     quiet: on('quiet'),
     verbose: on('verbose'),
     color: oneOf(['always', 'never'], text('color')) ?? 'auto',

@@ -6,7 +6,7 @@ import { ResError } from '../model/error.js';
 import type { Graph } from '../model/graph.js';
 import { references } from '../plan/registry.js';
 import { openWorkspace, type Workspace } from '../plan/workspace.js';
-import type { ManifestContext } from './context.js';
+import type { Context, ManifestContext } from './context.js';
 
 /** Absolute. Throws ResError `manifest-not-found`. */
 export function manifestFile({ file, dir }: ManifestContext): string {
@@ -23,8 +23,15 @@ export async function loadContextGraph(context: ManifestContext): Promise<Graph>
   return loadGraph({ file: manifestFile(context), cwd, set, env, kinds: references });
 }
 
-export async function openContextWorkspace(context: ManifestContext): Promise<Workspace> {
-  return openWorkspace({ graph: await loadContextGraph(context), env: context.env });
+/** Says on stderr what of the workspace's state is damaged: it is found out again, and the user may have a disk that fails. */
+export async function openContextWorkspace(context: Context): Promise<Workspace> {
+  const { env, err, flags } = context;
+  const workspace = openWorkspace({ graph: await loadContextGraph(context), env });
+  // Where stderr may be a stream of events, words would break it.
+  if (flags.progress !== 'json')
+    for (const message of workspace.state.damage)
+      err.line(`${err.page.paint('yellow', 'warning:')} ${message}`);
+  return workspace;
 }
 
 /** The nodes named, or the default ones; groups taken apart. Throws ResError `unknown-node`. */

@@ -1,4 +1,5 @@
 // The program `res`: the process around the command line.
+import { ResError } from '../model/error.js';
 import type { Host } from './host.js';
 import { run } from './run.js';
 
@@ -21,7 +22,8 @@ function interruptible(): AbortSignal {
     process.on(signal, () => {
       // Whoever asks a second time does not want to wait for things to be put in order.
       if (controller.signal.aborted) process.exit(130);
-      controller.abort();
+      // Whatever stops at the signal passes on its reason: it is told as what it is.
+      controller.abort(new ResError('interrupted', 'interrupted'));
     });
   }
   return controller.signal;

@@ -16,7 +16,8 @@ Environment:
   RES_MIRRORS               mirrors of URLs: FROM=TO[,TO...];FROM=TO...
   RES_PARAM_<NAME>          the value of a param
   RES_STALL_TIMEOUT         seconds without a byte before a retry (30)
-  RES_STORE                 where the store lies (.res/store)`;
+  RES_STORE                 where the store lies (.res/store)
+  XDG_CONFIG_HOME           where your res/config.yaml lies (~/.config)`;
 
 /**
  * @param assigned gets the params that the command line sets, in its order

@@ -18,6 +18,8 @@ export interface Site {
   readonly moves: Moves;
   readonly listener: EventListener;
   readonly signal: AbortSignal;
+  /** Bytes on disk that a node's output is expected to take, where that is known. */
+  readonly expectedBytes: (node: string) => number | null;
 }
 
 /**

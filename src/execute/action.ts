@@ -7,6 +7,7 @@ import { basename, join } from 'node:path';
 import type { KindContext, KindInput, Making } from '../kinds/kind.js';
 import { makingOf } from '../kinds/kind.js';
 import type { Item } from '../model/content.js';
+import { ResError } from '../model/error.js';
 import type { Node } from '../model/node.js';
 import { imageFormatOf } from '../plan/assess.js';
 import type { Holding } from '../plan/places.js';
@@ -14,7 +15,9 @@ import { makerOf } from '../plan/registry.js';
 import { findProgram } from '../plan/tools.js';
 import type { Workspace } from '../plan/workspace.js';
 import { digestDirectory } from '../store/directory.js';
+import { diskUsage } from '../store/disk-usage.js';
 import { dataExtents } from '../store/extents.js';
+import { isNoSpace, noSpaceError, sameDevice } from '../store/files.js';
 import { type ContentDigests, digestFile } from '../store/hashing.js';
 import { writingBack } from '../store/writeback.js';
 import { counted, readFiles, spoolPath, tap, writeStream } from './pipeline.js';
@@ -36,6 +39,8 @@ export interface ActionOptions {
   /** A name that does not exist yet, on the file system of the final place. */
   readonly temp: string;
   readonly signal: AbortSignal;
+  /** Bytes on disk that the output is expected to take; null when there is no telling. */
+  readonly expectedBytes: number | null;
   readonly onBytes: (done: number, total: number | null) => void;
   readonly onPercent: (percent: number) => void;
   readonly onOutput: (node: string, line: string) => void;
@@ -98,7 +103,7 @@ class ActionRun {
     const log = this.#log(node);
     try {
       const making = targetMaking(node);
-      const last = await this.#make(making, log);
+      const last = await this.#make(making, log).catch((error: unknown) => this.#explain(error, making));
       const made: MadeNode[] = [];
       // Streams were opened from the last one back.
       for (const finish of this.#streamed.toReversed()) made.push(await finish());
@@ -106,6 +111,21 @@ class ActionRun {
     } catch (error) {
       throw error instanceof ChainFailure ? error : failure(node.name, error, log);
     }
+  }
+
+  /** A full disk is told as such where a program found it so, and how much more it would take. */
+  async #explain(error: unknown, { by }: Making): Promise<never> {
+    const { temp } = this.#options;
+    if (!(error instanceof Error) || !isNoSpace(error)) throw error;
+    const isTold = error instanceof ResError && error.code === 'no-space';
+    if (isTold && (by !== 'filling' || !(await sameDevice(temp, this.#scratch)))) throw error;
+    throw noSpaceError(error, 'cannot write', temp, await this.#missingBytes());
+  }
+
+  /** What the output needs beside what is written of it, as far as that is known. */
+  async #missingBytes(): Promise<number | undefined> {
+    const { temp, expectedBytes } = this.#options;
+    return expectedBytes === null ? undefined : Math.max(0, expectedBytes - (await diskUsage(temp)));
   }
 
   async close(): Promise<void> {
@@ -122,7 +142,10 @@ class ActionRun {
     switch (making.by) {
       case 'streaming': {
         const digests = await writingBack(temp, () =>
-          writeStream(making.open(node.recipe, context), temp, wanted),
+          writeStream(making.open(node.recipe, context), temp, {
+            ...wanted,
+            missingBytes: () => this.#missingBytes(),
+          }),
         );
         return this.#madeFile(node, digests, context);
       }

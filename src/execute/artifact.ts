@@ -12,6 +12,7 @@ import type { Begun } from './ledger.js';
 import { Throttle } from './progress.js';
 import { isLocal, offlineError, type RemoteNode, remoteNodes, saveLock } from './resolve.js';
 import { Turns } from './turns.js';
+import { fetchKey } from './work-key.js';
 
 export interface ArtifactOptions {
   readonly fetcher: () => Fetcher;
@@ -41,7 +42,31 @@ export class Artifacts {
     const [remote] = remoteNodes(workspace, [node.name]);
     if (!remote) throw new ResError('file-not-found', `${node.name}: its files are gone`);
     if (this.#o.offline && !isLocal(workspace, node.name)) throw offlineError(node.name, remote.identity);
-    return this.#fetching.run(remote.identity, () => this.#fetch(remote, sums));
+    return this.#fetching.run(remote.identity, () => this.#fetchAlone(remote, sums));
+  }
+
+  /** What another build with the same store is just fetching is waited for, and found there afterwards. */
+  #fetchAlone(remote: RemoteNode, sums: string | undefined): Promise<Content> {
+    const { workspace, listener, signal } = this.#site;
+    const fetch = () => this.#fetch(remote, sums);
+    if (!workspace.shared) return fetch();
+    return workspace.shared.alone(
+      fetchKey(remote),
+      {
+        describe: `res build ${remote.node.name}`,
+        onWait: (holder) =>
+          listener({
+            type: 'notice',
+            node: remote.node.name,
+            message: `waiting for ${holder}, which is fetching it`,
+          }),
+        signal,
+      },
+      () => {
+        workspace.shared?.refresh();
+        return fetch();
+      },
+    );
   }
 
   /** What of an artifact is at hand is held against its sums, and need not be fetched; undefined where it has to be. */

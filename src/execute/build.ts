@@ -6,6 +6,7 @@ import type { PlannedBuild } from '../model/report.js';
 import { planNodes } from '../plan/plan.js';
 import type { Workspace } from '../plan/workspace.js';
 import type { BuildOptions } from './api.js';
+import { hasUnrecordedOutputs } from './recognised.js';
 import { emptyResult } from './result.js';
 
 /**
@@ -41,5 +42,8 @@ export async function planBuild(
 
 async function nothingToDo(workspace: Workspace, requested: readonly string[]): Promise<boolean> {
   const plan = await planNodes(workspace, requested);
-  return plan.steps.length === 0 && requested.every((name) => plan.nodes.get(name)?.state === 'fresh');
+  if (plan.steps.length > 0 || requested.some((name) => plan.nodes.get(name)?.state !== 'fresh'))
+    return false;
+  // To write down whose they are is work, if only a little: it needs the lock.
+  return !hasUnrecordedOutputs(workspace, plan);
 }

@@ -1,15 +1,16 @@
 // A chain of nodes is run in its turn: what it made is checked, written down and put in its place, if what it was made
 // of stayed the same meanwhile.
 import { rm } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { relative } from 'node:path';
 import type { Content } from '../model/content.js';
 import { digestAlgorithm } from '../model/digest.js';
 import { ResError } from '../model/error.js';
 import type { Node } from '../model/node.js';
 import { outputPaths } from '../plan/places.js';
+import { diskUsage } from '../store/disk-usage.js';
 import { check, describeWork, type Site } from './accept.js';
 import { ChainFailure, type ChainNode, type MadeNode, runAction, type Supply } from './action.js';
-import { temporaryFor } from './outputs.js';
+import { temporaryFor, temporaryForStore } from './outputs.js';
 import { Throttle } from './progress.js';
 
 export type FileSupply = Extract<Supply, { from: 'files' }>;
@@ -32,18 +33,20 @@ export async function runChain(site: Site, chain: ChainNode, sums: Sums): Promis
   const begun = ledger.start(node, 'execute', describeWork(node), through);
   const progress = new Throttle(node.name, listener);
   const output = outputPaths(workspace, node, null)[0]?.path;
-  const temp = await temporaryFor(workspace, output ?? join(workspace.paths.tmp, 'object'));
+  const temp =
+    output === undefined ? await temporaryForStore(workspace) : await temporaryFor(workspace, output);
   try {
     const made = await runAction(chain, {
       workspace,
       temp,
       signal,
+      expectedBytes: site.expectedBytes(node.name),
       onBytes: (done, total) => progress.bytes(done, total),
       onPercent: (percent) => progress.percent(percent),
       onOutput: (name, text) => listener({ type: 'output', node: name, text }),
     });
     await checkUntouched(site, chain);
-    await accept(site, made, sums, Date.now() - begun.at);
+    await accept(site, made, sums, { durationMs: Date.now() - begun.at, diskBytes: await diskUsage(temp) });
     const item = made.at(-1)?.item;
     if (!item) throw new Error(`${node.name} made nothing`);
     await moves.place(temp, node, item);
@@ -55,19 +58,24 @@ export async function runChain(site: Site, chain: ChainNode, sums: Sums): Promis
   }
 }
 
-/** Checks what a chain made and writes it down, in the order of the bytes. */
+/**
+ * Checks what a chain made and writes it down, in the order of the bytes.
+ * @param diskBytes of its last node
+ */
 async function accept(
   { known, ledger }: Site,
   made: readonly MadeNode[],
   sums: Sums,
-  durationMs: number,
+  { durationMs, diskBytes }: { readonly durationMs: number; readonly diskBytes: number },
 ): Promise<void> {
   for (const { node, item, sha256, names } of made) {
     await check(node, sha256, names, sums.get(node.name)).catch((error: unknown) => {
       throw new ChainFailure(node.name, error, undefined);
     });
     known.learn(node.name, [item]);
-    await ledger.trace(node, [item], durationMs);
+    // Only the last one was written down.
+    const onDisk = node === made.at(-1)?.node ? diskBytes : undefined;
+    await ledger.trace(node, [item], durationMs, onDisk);
     await ledger.record(node, durationMs);
     ledger.ran.add(node.name);
   }
@@ -93,7 +101,7 @@ async function checkUntouched({ workspace }: Site, chain: ChainNode): Promise<vo
   }
 }
 
-function chainFiles(chain: ChainNode): readonly FileSupply[] {
+export function chainFiles(chain: ChainNode): readonly FileSupply[] {
   return chain.inputs.flatMap(({ supply }) =>
     supply.from === 'stream' ? chainFiles(supply.chain) : [supply],
   );

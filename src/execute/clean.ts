@@ -1,20 +1,25 @@
 // `res clean`: what res made is removed, and nothing else.
 
 import { rm, rmdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { CleanReport } from '../model/report.js';
 import { occupantOf } from '../plan/places.js';
 import type { Workspace } from '../plan/workspace.js';
-import { errorCode } from '../store/files.js';
+import { chunksFolder } from '../store/chunks.js';
+import { errorCode, fsyncDir } from '../store/files.js';
 import { acquireLock } from '../store/lock.js';
 import { ownsStore, prepareWorkspace } from '../store/paths.js';
-import { removeTemporaries } from './outputs.js';
+import { removeOutput, removeTemporaries } from './outputs.js';
+import { throwIfInterrupted } from './verify.js';
 
 export interface CleanOptions {
   /** The store, partial downloads and logs too; only what lies in the workspace's own `.res`. */
   readonly all?: boolean;
   /** Outputs that were changed by hand too. */
   readonly force?: boolean;
+  readonly signal?: AbortSignal;
+  /** Called for each res that is waited for. */
+  readonly onWait?: (holder: string) => void;
 }
 
 /**
@@ -27,13 +32,20 @@ export async function clean(
   options: CleanOptions = {},
 ): Promise<CleanReport> {
   await prepareWorkspace(workspace.paths);
-  const lock = await acquireLock(join(workspace.paths.root, 'lock'), { describe: 'res clean' });
+  const lock = await acquireLock(join(workspace.paths.root, 'lock'), {
+    describe: 'res clean',
+    evenWhenFull: true,
+    ...(options.onWait ? { onWait: options.onWait } : {}),
+    ...(options.signal ? { signal: options.signal } : {}),
+  });
   try {
     workspace.state.reload();
     const wanted = names.length === 0 ? undefined : new Set(names);
     const removed: CleanReport['removed'][number][] = [];
     const kept: string[] = [];
+    const folders = new Set<string>();
     for (const [path, { node, size }] of [...workspace.state.outputs.entries()]) {
+      throwIfInterrupted(options.signal);
       if (wanted && !wanted.has(node)) continue;
       const { is } = await occupantOf(workspace, path, null);
       if (is === 'changed' && !options.force) {
@@ -41,32 +53,44 @@ export async function clean(
         continue;
       }
       if (is !== 'absent') {
-        await rm(path, { recursive: true, force: true });
+        await removeOutput(workspace, path);
+        folders.add(dirname(path));
         removed.push({ path, size });
       }
       workspace.state.outputs.delete(path);
       workspace.cache.forget(path);
     }
-    if (options.all) removed.push(...(await emptyStore(workspace)));
+    // A file that is back after a power cut must still be known as made by res: the records go last.
+    for (const folder of folders) await fsyncDir(folder);
+    if (options.all) removed.push(...(await emptyStore(workspace, options.signal)));
     await removeTemporaries(workspace);
     await workspace.state.flush();
     await removeIfEmpty(workspace.graph.manifest.outputDir);
-    return { removed, kept, freedBytes: removed.reduce((sum, { size }) => sum + size, 0) };
+    const freedBytes = removed.reduce((sum, { size }) => sum + size, 0);
+    const { store } = workspace.paths;
+    const sharedStore = options.all && !ownsStore(workspace.paths) ? store : null;
+    return { removed, kept, freedBytes, sharedStore };
   } finally {
     await lock.release();
   }
 }
 
-async function emptyStore(workspace: Workspace): Promise<{ path: string; size: number }[]> {
+async function emptyStore(
+  workspace: Workspace,
+  signal: AbortSignal | undefined,
+): Promise<{ path: string; size: number }[]> {
   const { partial, logs } = workspace.paths;
   await rm(partial, { recursive: true, force: true });
   await rm(logs, { recursive: true, force: true });
   if (!ownsStore(workspace.paths)) return [];
   const removed: { path: string; size: number }[] = [];
   for await (const { digest, type, path, size } of workspace.store.list()) {
+    throwIfInterrupted(signal);
     await workspace.store.remove(digest, type);
+    workspace.cache.forget(path);
     removed.push({ path, size });
   }
+  await rm(chunksFolder(workspace.paths.store), { recursive: true, force: true });
   return removed;
 }
 

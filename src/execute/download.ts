@@ -11,6 +11,7 @@ import { Holdings } from '../plan/places.js';
 import type { Workspace } from '../plan/workspace.js';
 import type { Fetched, Fetcher } from '../sources/fetch.js';
 import type { FetchLocation } from '../sources/source.js';
+import { recordChunkSums } from '../store/chunks.js';
 import { type RemoteNode, sourceContext } from './resolve.js';
 
 export interface DownloadContext {
@@ -109,6 +110,7 @@ export async function download(context: DownloadContext, remote: RemoteNode): Pr
         size: fetched.size,
       };
       await context.check(item);
+      if (fetched.chunks) await recordChunkSums(workspace.paths.store, fetched.sha256, fetched.chunks);
       enter(file, index, item);
       if (!known) await context.learned();
       await context.place(fetched.path, item);

@@ -9,12 +9,14 @@ import { makerOf } from '../plan/registry.js';
 import { restore, type Site } from './accept.js';
 import type { ChainNode, Supply } from './action.js';
 import { type ArtifactOptions, Artifacts } from './artifact.js';
-import { type FileSupply, runChain, streamedNodes } from './chain.js';
+import { chainFiles, type FileSupply, runChain, streamedNodes } from './chain.js';
 import { Known } from './known.js';
 import { Ledger, type LedgerOptions, Unavailable } from './ledger.js';
 import { Moves, type MovesOptions } from './moves.js';
 import { Once, settleAll } from './once.js';
 import { verifyShared } from './shared.js';
+import { Vanished } from './vanished.js';
+import { workKey } from './work-key.js';
 
 export interface ExecutionOptions extends LedgerOptions, MovesOptions, ArtifactOptions {
   /** Nodes that nobody asked for, whose outputs hold another variant and can be put right without work. */
@@ -23,6 +25,8 @@ export interface ExecutionOptions extends LedgerOptions, MovesOptions, ArtifactO
   readonly planned: readonly string[];
   readonly fusion: Fusion;
   readonly force: boolean;
+  /** Bytes on disk that a node's output is expected to take, where that is known. */
+  readonly expectedBytes: (node: string) => number | null;
 }
 
 export class Execution {
@@ -50,6 +54,7 @@ export class Execution {
       moves: this.#moves,
       listener,
       signal,
+      expectedBytes: options.expectedBytes,
     };
     this.#artifacts = new Artifacts(this.#site, options);
   }
@@ -93,14 +98,28 @@ export class Execution {
     const content = await this.#know(node.name);
     if (this.#makes.has(node.name) || (await this.#moves.inPlace(node, content))) return;
     const isAtHand = await this.#moves.isAtHand(node, content);
-    if (by === 'sharing') {
-      if (!isAtHand) await this.#obtain(inputOf(node));
-      if (node.output !== undefined)
-        await restore(this.#site, node, isAtHand ? content : await this.#contentOfInput(node), 'execute');
-    } else if (!isAtHand) {
+    if (isAtHand && (await this.#restored(node, content))) return;
+    if (by !== 'sharing') {
       await this.#make(node.name);
-    } else if (node.output !== undefined) {
-      await restore(this.#site, node, content, 'restore');
+      return;
+    }
+    const input = this.#known.node(inputOf(node));
+    await this.#obtain(input.name);
+    const shared = await this.#contentOfInput(node);
+    if (await this.#restored(node, shared)) return;
+    await this.#make(input.name);
+    if (!(await this.#restored(node, shared))) throw new Error(`${input.name} was made but is not at hand`);
+  }
+
+  /** Puts what is at hand in its place, if it has one; false when it is not at hand after all. */
+  async #restored(node: Node, content: Content): Promise<boolean> {
+    if (node.output === undefined) return true;
+    try {
+      await restore(this.#site, node, content, makingBy(node) === 'sharing' ? 'execute' : 'restore');
+      return true;
+    } catch (error) {
+      if (error instanceof Vanished) return false;
+      throw error;
     }
   }
 
@@ -165,6 +184,41 @@ export class Execution {
 
   async #transform(node: Node, pool: 'cpu' | 'disk'): Promise<Content> {
     const chain = await this.#chain(node);
+    const { shared } = this.#o.workspace;
+    if (!shared) return this.#run(chain, pool);
+    return shared.alone(await workKey(this.#known, chain), this.#waiting(node), async () => {
+      const made = this.#o.force ? undefined : await this.#madeElsewhere(chain);
+      if (!made) return this.#run(chain, pool);
+      for (const { holdings } of chainFiles(chain)) this.#moves.letGo(holdings);
+      return made;
+    });
+  }
+
+  /** What another build, of this workspace's store, has made while this one came here. */
+  async #madeElsewhere(chain: ChainNode): Promise<Content | undefined> {
+    this.#o.workspace.shared?.refresh();
+    const { node } = chain;
+    for (const made of [...streamedNodes(chain), node]) {
+      const { content } = await this.#known.assess(made);
+      if (content) this.#known.learn(made.name, content);
+    }
+    const content = this.#known.content(node.name);
+    if (!content || !(await this.#moves.isAtHand(node, content))) return undefined;
+    return (await this.#restored(node, content)) ? content : undefined;
+  }
+
+  #waiting({ name }: Node) {
+    const { requested, listener, signal } = this.#o;
+    return {
+      describe: `res build ${[...requested].join(' ')}`,
+      onWait: (holder: string) =>
+        listener({ type: 'notice', node: name, message: `waiting for ${holder}, which is making it` }),
+      signal,
+    };
+  }
+
+  async #run(chain: ChainNode, pool: 'cpu' | 'disk'): Promise<Content> {
+    const { node } = chain;
     // Before a place in the pool is taken: to make them may need it.
     const sums = new Map<string, string | undefined>();
     for (const made of [...streamedNodes(chain), node])
@@ -192,8 +246,13 @@ export class Execution {
   /** The bytes of a node in files, which stay where they are. */
   async #filesOf(name: string): Promise<FileSupply> {
     await this.#obtain(name);
+    const node = this.#known.node(name);
     const items = await this.#know(name);
-    const holdings = await this.#moves.hold(this.#known.node(name), items);
+    const held = await this.#moves.hold(node, items);
+    if (held) return { from: 'files', holdings: held, items };
+    // Somebody took it between the two: it is made as if it had not been there.
+    await this.#make(name);
+    const holdings = await this.#moves.hold(node, items);
     if (!holdings) throw new Error(`${name} was obtained but is not at hand`);
     return { from: 'files', holdings, items };
   }

@@ -27,6 +27,7 @@ export class Known {
   }
 
   learn(name: string, content: Content): void {
+    this.#workspace.shared?.lease(content.map(({ digest }) => digest));
     this.#contents.set(name, content);
   }
 

@@ -82,11 +82,19 @@ export class Ledger {
     });
   }
 
-  /** Remembers what came of a node's present action, to know it another time. */
-  async trace(node: Node, content: Content, durationMs: number): Promise<void> {
+  /**
+   * Remembers what came of a node's present action, to know it another time.
+   * @param diskBytes what it takes on disk, where it was written to one
+   */
+  async trace(node: Node, content: Content, durationMs: number, diskBytes?: number): Promise<void> {
     const { key } = await this.#known.assess(node);
     if (key === null) throw new Error(`${node.name} ran with inputs that are not known`);
-    this.#o.workspace.state.traces.set(key, { content, durationMs, at: Date.now() });
+    this.#o.workspace.state.traces.set(key, {
+      content,
+      durationMs,
+      at: Date.now(),
+      ...(diskBytes === undefined ? {} : { diskBytes }),
+    });
   }
 
   /**
@@ -99,8 +107,18 @@ export class Ledger {
     if (key === null) throw new Error(`${node.name} is done with inputs that are not known`);
     if (node.keep === 'always')
       for (const { digest } of this.#known.content(node.name) ?? []) kept.set(digest, node.name);
+    await this.#share(key);
     const durationMs = took ?? (traces.get(key) ?? nodes.get(node.name))?.durationMs ?? 0;
     nodes.set(node.name, { key, action, status: 'done', at: Date.now(), durationMs });
+  }
+
+  /** What is known of an action becomes known to all who use the store, and to this workspace what they know. */
+  async #share(key: string): Promise<void> {
+    const { state, shared } = this.#o.workspace;
+    if (!shared) return;
+    const [own, others] = [state.traces.get(key), shared.actions.get(key)];
+    if (own && !own.asIs && !others) await shared.actions.put(key, own);
+    else if (others && !own) state.traces.set(key, others);
   }
 
   /**

@@ -17,10 +17,11 @@ import {
   placeOutput,
   restoreOutput,
   storeOutput,
-  temporaryFor,
+  temporaryForStore,
 } from './outputs.js';
 import { Throttle } from './progress.js';
 import { Turns } from './turns.js';
+import { Vanished } from './vanished.js';
 
 export interface MovesOptions {
   readonly workspace: Workspace;
@@ -67,12 +68,31 @@ export class Moves {
     return this.#turns.runAll(
       content.map(({ digest }) => digest),
       async () => {
-        const found = await this.#holdings.findAll(node, content);
-        const holdings = found && (await this.#secure(node, content, found));
+        const holdings = await this.#found(node, content);
+        await this.#noteUse(content, holdings ?? []);
         for (const { path } of holdings ?? []) this.#reading.set(path, (this.#reading.get(path) ?? 0) + 1);
         return holdings;
       },
     );
+  }
+
+  /** `gc` removes what was not used for long first. */
+  async #noteUse(content: Content, holdings: readonly Holding[]): Promise<void> {
+    for (const [i, { place }] of holdings.entries()) {
+      const item = content[i];
+      if (item && place === 'store') await this.#workspace.store.touch(item.digest, item.type);
+    }
+  }
+
+  async #found(node: Node, content: Content): Promise<readonly Holding[] | undefined> {
+    const found = await this.#holdings.findAll(node, content);
+    if (!found) return undefined;
+    try {
+      return await this.#secure(node, content, found);
+    } catch (error) {
+      if (error instanceof Vanished) return undefined;
+      throw error;
+    }
   }
 
   letGo(holdings: readonly Holding[]): void {
@@ -90,7 +110,7 @@ export class Moves {
 
   /** Gives a new file its place: that of the node's output, or one in the store. */
   async place(temp: string, node: Node, item: Item): Promise<void> {
-    const { store } = this.#workspace;
+    const { store, shared } = this.#workspace;
     const path = outputPaths(this.#workspace, node, [item])[0]?.path;
     if (path !== undefined) {
       await this.#turns.runAll([item.digest, ...this.#formerDigests(path)], () =>
@@ -99,13 +119,14 @@ export class Moves {
     } else {
       // What was there before is somebody else's, or the one copy of another variant.
       const isNew = !store.has(item.digest, item.type);
-      await store.put(temp, item.digest, item.type);
+      shared?.lease([item.digest]);
+      await store.put(temp, item.digest, item.type, shared?.tmp);
       if (isNew && node.section === 'target' && node.keep === 'auto') this.#dropLater(node, item);
     }
     this.#holdings.refresh();
   }
 
-  /** Puts a node's known content at its output paths. Rejects when it is nowhere to be had. */
+  /** Puts a node's known content at its output paths. Rejects with Vanished when it is nowhere to be had. */
   async putBack(node: Node, content: Content): Promise<void> {
     const progress = new Throttle(node.name, this.#o.listener);
     const total = contentSize(content);
@@ -118,7 +139,7 @@ export class Moves {
       if (!item) throw new Error(`${node.name} was to be restored but is not known`);
       await this.#turns.runAll([item.digest, ...this.#formerDigests(path)], async () => {
         const holding = (await this.#holdings.findAll(node, content))?.[i];
-        if (!holding) throw new Error(`${node.name} was to be restored but is not at hand`);
+        if (!holding) throw new Vanished(item.name);
         const placing = { node, item, path, overwrite: this.#o.overwrite };
         if (holding.path === path) return correctMode(this.#workspace, placing);
         const mayMove = (this.#reading.get(holding.path) ?? 0) === 0;
@@ -144,8 +165,15 @@ export class Moves {
       if (!this.#passing.has(name) || isAwaited(name)) for (const { digest } of content) kept.add(digest);
     }
     for (const { digest, type } of [...this.#passing.values()].flat()) {
-      if (!kept.has(digest)) await this.#workspace.store.remove(digest, type);
+      if (!kept.has(digest)) await this.#remove({ digest, type });
     }
+  }
+
+  async #remove({ digest, type }: Pick<Item, 'digest' | 'type'>): Promise<void> {
+    const { store, shared } = this.#workspace;
+    if (!shared) return store.remove(digest, type);
+    const aside = await shared.takeAside({ digest, type });
+    if (aside !== undefined) await store.discard(aside);
   }
 
   #dropLater(node: Node, item: Item): void {
@@ -153,20 +181,25 @@ export class Moves {
     this.#passing.set(node.name, [...(this.#passing.get(node.name) ?? []), item]);
   }
 
-  /** What lies where another node is about to put something else is needed in two places at once: it is copied. */
+  /**
+   * What lies where another node is about to put something else, or where the user of another workspace may write to it, is
+   * needed in two places at once: it is copied.
+   */
   async #secure(node: Node, content: Content, found: readonly Holding[]): Promise<readonly Holding[]> {
-    const { store, paths } = this.#workspace;
+    const { store, shared } = this.#workspace;
     const secured: Holding[] = [];
     for (const [i, holding] of found.entries()) {
       const item = content[i];
-      if (!item || holding.place !== 'output' || this.#stays(holding.path, item)) {
+      const isSafe = holding.place === 'store' || holding.place === 'workspace';
+      if (!item || isSafe || (holding.place === 'output' && this.#stays(holding.path, item))) {
         secured.push(holding);
         continue;
       }
-      const temp = await temporaryFor(this.#workspace, join(paths.tmp, 'object'));
+      const temp = await temporaryForStore(this.#workspace);
+      shared?.lease([item.digest]);
       try {
         await copyHolding(this.#workspace, holding, item, temp, { signal: this.#o.signal });
-        secured.push({ place: 'store', path: await store.put(temp, item.digest, item.type) });
+        secured.push({ place: 'store', path: await store.put(temp, item.digest, item.type, shared?.tmp) });
       } finally {
         await rm(temp, { recursive: true, force: true });
       }

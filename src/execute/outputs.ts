@@ -2,9 +2,11 @@
 
 import { createHash, randomUUID } from 'node:crypto';
 import { constants, lstatSync } from 'node:fs';
-import { access, chmod, lstat, mkdir, rm, rmdir, stat } from 'node:fs/promises';
+import { access, chmod, lstat, mkdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
+import { removeLockTemporary } from '../manifest/lockfile.js';
 import type { Item } from '../model/content.js';
+import { type Digest, digestAlgorithm } from '../model/digest.js';
 import { ResError } from '../model/error.js';
 import type { Node } from '../model/node.js';
 import {
@@ -16,18 +18,25 @@ import {
   shouldBeExecutable,
 } from '../plan/places.js';
 import type { Workspace } from '../plan/workspace.js';
+import { digestDirectory } from '../store/directory.js';
 import {
   type CopyOptions,
   cloneOrCopy,
   copyTree,
   errorCode,
   fsyncAll,
+  fsyncDir,
   ioError,
+  makeAll,
   moveOrCopy,
   sameDevice,
 } from '../store/files.js';
+import { digestFile } from '../store/hashing.js';
 import { writerOf } from '../store/open-files.js';
-import { makeAll, ownsStore } from '../store/paths.js';
+import { ownsStore } from '../store/paths.js';
+import { removeProbes } from '../store/stat-cache.js';
+import { removeNeedlessPartials } from './partials.js';
+import { Vanished } from './vanished.js';
 
 export interface Placing {
   readonly node: Node;
@@ -46,7 +55,10 @@ export async function placeOutput(workspace: Workspace, file: string, placing: P
   const { node, item, path } = placing;
   const { state, cache } = workspace;
   await makeFolder(dirname(path));
-  if (!(await sameDevice(file, path))) return placeFromAfar(workspace, file, placing);
+  if (!(await sameDevice(file, path))) {
+    await placeCopy(workspace, file, placing);
+    return rm(file, { recursive: true, force: true });
+  }
   // What takes long comes first: little time is left for others between the look at what stands there and the rename.
   const executable = shouldBeExecutable(node, item);
   if (item.type === 'file') await setMode(file, executable);
@@ -68,7 +80,7 @@ export async function placeOutput(workspace: Workspace, file: string, placing: P
   checkNotBusy(workspace, path);
   if (displaced && still?.digest === displaced.digest && keep !== 'never')
     await storeOutput(workspace, path, displaced);
-  else await clear(path, item.type);
+  else await clear(workspace, path, item.type);
   cache.forget(path);
   await moveOrCopy(file, path);
   cache.forget(file);
@@ -89,13 +101,16 @@ async function look(
 
 /** Moves an output of res's own into the store. Should somebody still write to it there, its stat tells. */
 export async function storeOutput(
-  { store, cache }: Workspace,
+  { store, cache, shared }: Workspace,
   path: string,
   { digest, type }: Pick<Item, 'digest' | 'type'>,
 ): Promise<void> {
   const before = await lstat(path, { bigint: true });
-  const object = await store.put(path, digest, type);
-  if (type === 'file') await cache.record(object, digest, before);
+  const object = await store.put(path, digest, type, shared?.tmp);
+  const after = await lstat(object, { bigint: true });
+  // The store keeps times to the microsecond.
+  const isThat = after.ino === before.ino && after.mtimeNs / 1000n === before.mtimeNs / 1000n;
+  if (type === 'file' && isThat) await cache.record(object, digest, after);
   cache.forget(path);
 }
 
@@ -112,14 +127,25 @@ export function checkNotBusy({ graph }: Workspace, path: string): void {
 }
 
 /** Makes room for what a rename cannot replace; a file is replaced by a file in one step. */
-async function clear(path: string, type: Item['type']): Promise<void> {
+async function clear(workspace: Workspace, path: string, type: Item['type']): Promise<void> {
   const there = lstatSync(path, { throwIfNoEntry: false });
-  if (there && (there.isDirectory() || type === 'directory'))
-    await rm(path, { recursive: true, force: true });
+  if (there && (there.isDirectory() || type === 'directory')) await removeOutput(workspace, path);
+}
+
+/**
+ * Removes what stands at an output path. A directory vanishes at once from its name: half of one, after a kill or a power cut,
+ * would look as if it had been changed by hand.
+ */
+export async function removeOutput(workspace: Workspace, path: string): Promise<void> {
+  if (!lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) return rm(path, { force: true });
+  const gone = await temporaryFor(workspace, path);
+  await rename(path, gone);
+  await fsyncDir(dirname(path));
+  await rm(gone, { recursive: true, force: true });
 }
 
 /** From another file system: copied first to where the next build finds and removes it, should this one be killed. */
-async function placeFromAfar(workspace: Workspace, file: string, placing: Placing): Promise<void> {
+async function placeCopy(workspace: Workspace, file: string, placing: Placing): Promise<void> {
   const near = await temporaryFor(workspace, placing.path);
   try {
     await copyTree(file, near);
@@ -127,7 +153,6 @@ async function placeFromAfar(workspace: Workspace, file: string, placing: Placin
   } finally {
     await rm(near, { recursive: true, force: true });
   }
-  await rm(file, { recursive: true, force: true });
 }
 
 /** Makes a file that is in its place a program, or no longer one. Its content is known to be that of the item. */
@@ -153,9 +178,15 @@ export async function restoreOutput(
   },
 ): Promise<void> {
   const { item, path } = placing;
+  const { store, shared } = workspace;
   const mayMove = holding.place === 'store' && options.mayMove;
+  if (mayMove && shared && store.mayMove(item.digest, item.type)) {
+    const aside = await shared.takeAside(item);
+    if (aside !== undefined) return restoreAside(workspace, aside, placing);
+  }
   // In one step from the store to its place: whenever res is killed, the content is in one of the two.
-  if (mayMove && (await sameDevice(holding.path, path))) return placeOutput(workspace, holding.path, placing);
+  if (mayMove && !shared && (await sameDevice(holding.path, path)))
+    return placeOutput(workspace, holding.path, placing);
   const temp = await temporaryFor(workspace, path);
   try {
     await copyHolding(workspace, holding, item, temp, options);
@@ -163,12 +194,29 @@ export async function restoreOutput(
   } finally {
     await rm(temp, { recursive: true, force: true });
   }
-  if (mayMove) await workspace.store.remove(item.digest, item.type);
+  if (holding.place !== 'store') return;
+  if (mayMove && !shared) await store.remove(item.digest, item.type);
+  else await store.touch(item.digest, item.type);
+}
+
+/** What cannot be put in its place goes back; so it does, by the next one who sweeps the store, when res is killed before. */
+async function restoreAside(workspace: Workspace, aside: string, placing: Placing): Promise<void> {
+  const { store } = workspace;
+  try {
+    await makeFolder(dirname(placing.path));
+    if (await sameDevice(aside, placing.path)) return await placeOutput(workspace, aside, placing);
+    await placeCopy(workspace, aside, placing);
+  } catch (error) {
+    await store.putBack(aside);
+    throw error;
+  }
+  await store.discard(aside);
 }
 
 /**
  * Copies content from where it is at hand to `to`, which must not exist. Rejects with ResError `io` when it lies where others
- * may write to it and somebody did meanwhile: the copy is then neither.
+ * may write to it and somebody did meanwhile: the copy is then neither. Rejects with Vanished when another workspace does not
+ * have it after all.
  */
 export async function copyHolding(
   workspace: Workspace,
@@ -177,6 +225,7 @@ export async function copyHolding(
   to: string,
   options: CopyOptions,
 ): Promise<void> {
+  if (holding.place === 'elsewhere') return copyFromElsewhere(workspace, holding.path, item, to, options);
   const copy = item.type === 'directory' ? copyTree : cloneOrCopy;
   await copy(holding.path, to, options);
   if (holding.place === 'store' || (await isStill(workspace, holding.path, item))) return;
@@ -184,6 +233,37 @@ export async function copyHolding(
   throw new ResError('io', `${shown} was changed while it was copied`, {
     hint: 'Build again when no other program writes to it.',
   });
+}
+
+/** What another workspace has is believed once its copy was read: no record of theirs says what their owner does to it. */
+async function copyFromElsewhere(
+  { shared }: Workspace,
+  from: string,
+  item: Item,
+  to: string,
+  options: CopyOptions,
+): Promise<void> {
+  try {
+    await copyTree(from, to, options);
+    if ((await digestOf(to, item, options)) === item.digest) return;
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    if (!(error instanceof ResError) || error.code === 'no-space') throw error;
+  }
+  await rm(to, { recursive: true, force: true });
+  shared?.distrust(from);
+  throw new Vanished(from);
+}
+
+async function digestOf(path: string, { type, digest }: Item, options: CopyOptions): Promise<Digest> {
+  const o = options.signal ? { signal: options.signal } : {};
+  if (type === 'directory') return (await digestDirectory(path, o)).digest;
+  return (await digestFile(path, digestAlgorithm(digest) === 'tree' ? 'derived' : 'sha256', o)).digest;
+}
+
+/** A new name for a temporary that is to go into the store; its folder exists. */
+export async function temporaryForStore({ paths, shared }: Workspace): Promise<string> {
+  return join(shared?.tmp ?? paths.tmp, randomUUID());
 }
 
 /** A new name for a temporary on the file system of `path`; its folder exists. */
@@ -206,6 +286,9 @@ function temporaryFolder({ graph, paths }: Workspace): string {
 export async function removeTemporaries(workspace: Workspace): Promise<void> {
   await rm(workspace.paths.tmp, { recursive: true, force: true });
   await mkdir(workspace.paths.tmp, { recursive: true });
+  await removeProbes(workspace.paths.state);
+  await removeNeedlessPartials(workspace);
+  await removeLockTemporary(workspace.lockFile);
   const afar = temporaryFolder(workspace);
   try {
     await rm(afar, { recursive: true, force: true });

@@ -12,17 +12,21 @@ import type { PlannedBuild } from '../model/report.js';
 import { planFusion } from '../plan/fusion.js';
 import { holdsContent } from '../plan/places.js';
 import { type DetailedPlan, planNodes } from '../plan/plan.js';
+import { rootsOf } from '../plan/roots.js';
 import { refreshWorkspace, type Workspace } from '../plan/workspace.js';
 import { createFetcher, type Fetcher } from '../sources/fetch.js';
+import { ioError } from '../store/files.js';
 import { acquireLock } from '../store/lock.js';
 import { prepareWorkspace } from '../store/paths.js';
 import type { BuildOptions } from './api.js';
 import { acceptAsIs } from './as-is.js';
 import { errorReport } from './errors.js';
 import { Execution } from './execution.js';
+import { weigh } from './glimpse.js';
 import { checkFolder, checkNotBusy, occupiedError, removeTemporaries } from './outputs.js';
 import { Pools, poolLimits } from './pools.js';
 import { criticalPaths } from './priority.js';
+import { adoptOutputs } from './recognised.js';
 import {
   isLocal,
   offlineError,
@@ -51,9 +55,11 @@ export async function perform(
     describe: `res build ${requested.join(' ')}`,
     onWait: (holder) => listener({ type: 'waiting', for: holder }),
     signal,
+    evenWhenFull: true,
   });
   const network = new LazyFetcher(workspace, listener);
   try {
+    await workspace.shared?.join(`res build ${requested.join(' ')}`);
     refreshWorkspace(workspace);
     await removeTemporaries(workspace);
     const result = await buildLocked(workspace, requested, { options, listener, signal, network, started });
@@ -61,6 +67,7 @@ export async function perform(
     return result;
   } finally {
     await network.close();
+    await workspace.shared?.leave();
     await lock.release();
   }
 }
@@ -92,7 +99,15 @@ async function buildLocked(
   if (options.asIs) await acceptAsIs(workspace, requested, listener);
   const plan = await planNodes(workspace, requested, { force: options.force ?? false });
   await dropWritten(workspace, plan);
+  await register(workspace);
   await checkBefore(workspace, plan, options);
+  adoptOutputs(workspace, plan);
+  const weighed = await weigh(workspace, plan, {
+    fetcher: () => network.fetcher,
+    offline: options.offline ?? false,
+    signal,
+  });
+  checkSpace(await estimateSpace(workspace, weighed), listener);
   announce(listener, plan);
   const jobs = options.jobs ?? availableParallelism();
   const execution = new Execution({
@@ -111,16 +126,33 @@ async function buildLocked(
     offline: options.offline ?? false,
     overwrite: options.overwrite ?? false,
     keepGoing: options.keepGoing ?? false,
+    expectedBytes: (name) => weighed.weights.get(name)?.bytes ?? null,
   });
   const ledger = await execution.run().finally(async () => {
     await saveLock(workspace);
     await workspace.cache.settle();
     await workspace.state.flush();
+    await register(workspace);
   });
   if (signal.aborted) throw interrupted();
   const result = buildResult(names, ledger, started);
-  await recordBuild(workspace, requested, result, started, ledger.failed);
+  await recordBuild(workspace, requested, result, started, ledger.failed).catch((error: unknown) => {
+    // What was asked for is done all the same.
+    const { message, hint = null } = ioError(
+      error,
+      'cannot write the record of this build into',
+      workspace.paths.builds,
+    );
+    listener({ type: 'warning', message, hint });
+  });
   return finish(listener, result);
+}
+
+/** Others who use the store are to find what is made here, and to leave what this workspace refers to. */
+async function register(workspace: Workspace): Promise<void> {
+  if (!workspace.shared) return;
+  const { digests, kept } = rootsOf(workspace);
+  await workspace.shared.register(digests, kept);
 }
 
 /** A plan is still of use when the network is not there; a release that does not exist is an error all the same. */
@@ -148,7 +180,6 @@ async function checkBefore(workspace: Workspace, plan: DetailedPlan, options: Bu
       throw offlineError(absent.node, remote?.identity ?? 'its content');
     }
   }
-  await checkSpace(workspace, plan);
 }
 
 function announce(listener: EventListener, plan: DetailedPlan): void {
@@ -254,9 +285,14 @@ export async function preview(
     );
     const final = failures.filter(({ error }) => !isOutOfReach(error));
     throwTogether(final);
-    const plan = await planNodes(workspace, requested, { force: options.force ?? false });
+    const planned = await planNodes(workspace, requested, { force: options.force ?? false });
+    const weighed = await weigh(workspace, planned, {
+      fetcher: () => network.fetcher,
+      offline: options.offline ?? false,
+      signal: options.signal ?? new AbortController().signal,
+    });
     const unresolved = failures.map(({ node, error }) => ({ node, message: errorReport(error).message }));
-    return { plan, space: await estimateSpace(workspace, plan), unresolved };
+    return { plan: weighed.plan, space: await estimateSpace(workspace, weighed), unresolved };
   } finally {
     await network.close();
   }

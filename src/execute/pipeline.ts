@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { openSparseWriter } from '../store/files.js';
+import { ioError, openSparseWriter } from '../store/files.js';
 import { type ContentDigests, ContentHasher } from '../store/hashing.js';
 
 const PIECE = 1 << 20;
@@ -57,17 +57,35 @@ export function tap(
   return { stream: pass(), digests: () => result };
 }
 
-/** Writes a stream to a new file, zeros as holes, and hashes it on the way. The file is not yet synced. */
+export interface WriteOptions {
+  readonly sha256: boolean;
+  readonly derived: boolean;
+  /** Bytes on disk that the file needs beside what is written of it, as far as that is known: told when the disk is full. */
+  readonly missingBytes?: () => Promise<number | undefined>;
+}
+
+/**
+ * Writes a stream to a new file, zeros as holes, and hashes it on the way. The file is not yet synced, and not there when it
+ * fails. Rejects with ResError `io` or `no-space`, or as the stream does.
+ */
 export async function writeStream(
   source: AsyncIterable<Uint8Array>,
   path: string,
-  wanted: { readonly sha256: boolean; readonly derived: boolean },
+  wanted: WriteOptions,
 ): Promise<ContentDigests> {
-  const writer = await openSparseWriter(path);
+  // The system's own error of a write tells no path.
+  const writing = async <T>(work: Promise<T>): Promise<T> => {
+    try {
+      return await work;
+    } catch (error) {
+      throw ioError(error, 'cannot write', path, await wanted.missingBytes?.());
+    }
+  };
+  const writer = await writing(openSparseWriter(path));
   const tapped = tap(source, wanted);
   try {
-    for await (const piece of tapped.stream) await writer.write(piece);
-    await writer.close();
+    for await (const piece of tapped.stream) await writing(writer.write(piece));
+    await writing(writer.close());
   } catch (error) {
     await writer.abort();
     throw error;

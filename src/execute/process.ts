@@ -1,6 +1,6 @@
 // External programs: no shell, a clean environment, their own process group, output to the node's log; stopped when
 // the build is, and gone when res is.
-import { createWriteStream, type WriteStream } from 'node:fs';
+import { createWriteStream, existsSync, type WriteStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { execa } from 'execa';
@@ -159,9 +159,8 @@ function launch(file: string, args: readonly string[], stdin: 'pipe' | 'ignore',
     reject: false,
     detached: true,
     cleanup: false,
-    stdin,
-    stdout: 'pipe',
-    stderr: 'pipe',
+    // The last one is never written to: it tells who watches whether res is still there.
+    stdio: [stdin, 'pipe', 'pipe', 'pipe'],
     encoding: 'buffer',
     extendEnv: false,
     env: cleanEnvironment(env),
@@ -183,7 +182,7 @@ function start(
     });
   }
   context.log.line(`$ ${commandLine(argv)}`);
-  const [file, fileArgs] = tied(path, args, context.env);
+  const [file, fileArgs] = tied(path, args);
   const child = launch(file, fileArgs, stdin ? 'pipe' : 'ignore', context.env, context.cwd);
   if (stdin && child.stdin) {
     // A program that ends before it has read all (EPIPE) tells by its exit status; a broken source ends its input.
@@ -200,10 +199,20 @@ function start(
   return child;
 }
 
-/** Ties the program's life to that of res where the system can (Linux: a signal on the parent's death). */
-function tied(path: string, args: readonly string[], env: Env): [string, string[]] {
-  const setpriv = process.platform === 'linux' ? findProgram('setpriv', env) : undefined;
-  return setpriv ? [setpriv, ['--pdeathsig', 'KILL', '--', path, ...args]] : [path, [...args]];
+const SHELL = '/bin/sh';
+
+/**
+ * A watch in the program's own process group holds the end of a pipe whose other end is res's alone: once that closes, which
+ * no end of res can prevent, the whole group is killed. Then it becomes the program, which knows nothing of the pipe.
+ * It is no child of the program's: one that waits for all its children would never end.
+ * (A signal on the parent's death, as setpriv asks for, is Linux' own, and passes over what the program has started.)
+ */
+const WATCHED = `((trap '' TERM INT HUP; read -r _; kill -KILL -$$) <&3 >/dev/null 2>&1 3<&- &)
+exec "$@" 3<&-`;
+
+/** Ties the life of the program, and of all in its group, to that of res; where there is no shell it goes without. */
+function tied(path: string, args: readonly string[]): [string, string[]] {
+  return existsSync(SHELL) ? [SHELL, ['-c', WATCHED, 'res', path, ...args]] : [path, [...args]];
 }
 
 async function ended(context: ProcessContext, argv: readonly string[], child: Child): Promise<void> {

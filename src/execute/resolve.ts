@@ -9,6 +9,7 @@ import { makerOf } from '../plan/registry.js';
 import type { Workspace } from '../plan/workspace.js';
 import type { Fetcher } from '../sources/fetch.js';
 import type { Source, SourceContext } from '../sources/source.js';
+import { isNoSpace, noSpaceError } from '../store/files.js';
 
 export interface RemoteNode {
   readonly node: Node;
@@ -126,7 +127,13 @@ export function offlineError(node: string, what: string): ResError {
   });
 }
 
-/** Writes the lock if anything in it is new. */
-export async function saveLock(workspace: Workspace): Promise<void> {
-  await writeLock(workspace.lockFile, { sources: Object.fromEntries(workspace.lock) });
+/** Writes the lock if anything in it is new. Rejects with ResError `io` or `no-space`. */
+export async function saveLock({ lockFile, lock }: Workspace): Promise<void> {
+  try {
+    await writeLock(lockFile, { sources: Object.fromEntries(lock) });
+  } catch (error) {
+    const cause = error instanceof ResError ? error.cause : undefined;
+    if (cause instanceof Error && isNoSpace(cause)) throw noSpaceError(cause, 'cannot write', lockFile);
+    throw error;
+  }
 }

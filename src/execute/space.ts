@@ -1,84 +1,100 @@
-// Room on disk: what a plan will write, by file system, against what is free.
-
+// Room on disk: what a plan will take at its peak, by file system, against what is free.
 import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ResError } from '../model/error.js';
-import type { Plan, Step } from '../model/plan.js';
+import type { EventListener } from '../model/event.js';
+import type { Node } from '../model/node.js';
+import type { Step } from '../model/plan.js';
 import type { SpaceEstimate } from '../model/report.js';
+import { pinnedEntry } from '../plan/assess.js';
 import type { Workspace } from '../plan/workspace.js';
-import { freeBytes } from '../store/files.js';
+import { diskUsage } from '../store/disk-usage.js';
+import { bytesText, freeBytes, mountPoint } from '../store/files.js';
 import { partialPath } from './download.js';
+import type { WeighedPlan, Weight } from './glimpse.js';
+import { poolLimits } from './pools.js';
 import { remoteNodes } from './resolve.js';
 
-interface Need {
+/** What a file system has to take. */
+class Need {
   readonly path: string;
-  bytes: number;
-}
+  bytes = 0;
+  /** The part of it that is sure. */
+  exactBytes = 0;
+  allKnown = true;
+  /** Of things that go on to another file system: so many at a time are there. */
+  readonly passing: number[] = [];
 
-/** Bytes to come on each file system that the plan writes to. What is not known before counts as nothing. */
-export async function estimateSpace(workspace: Workspace, plan: Plan): Promise<SpaceEstimate> {
-  return needs(workspace, plan, (step) => step.writeBytes ?? 0);
-}
-
-/** Throws ResError `no-space` when even what is certain (downloads of known size) does not fit. */
-export async function checkSpace(workspace: Workspace, plan: Plan): Promise<void> {
-  const { fileSystems } = await needs(workspace, plan, (step) =>
-    step.work === 'download' ? (step.downloadBytes ?? 0) : 0,
-  );
-  for (const { path, neededBytes, freeBytes: free } of fileSystems) {
-    if (neededBytes <= free) continue;
-    throw new ResError(
-      'no-space',
-      `the file system of ${path} has ${mebibytes(free)} free, and ${mebibytes(neededBytes)} are needed: ${mebibytes(neededBytes - free)} are missing`,
-      {
-        hint: 'Make room, or put outputs or store elsewhere (`output-dir`, RES_STORE). Nothing was downloaded.',
-      },
-    );
+  constructor(path: string) {
+    this.path = path;
   }
 }
 
-async function needs(
+/**
+ * Bytes that the plan needs on each file system that it writes to, at the time when it needs most: nothing that a step read
+ * goes before the build is done. Moves on one file system cost nothing.
+ */
+export async function estimateSpace(
   workspace: Workspace,
-  plan: Plan,
-  bytesOf: (step: Step) => number,
+  { plan, weights }: WeighedPlan,
 ): Promise<SpaceEstimate> {
-  const byDevice = new Map<number, Need>();
-  const add = (folder: string, bytes: number) => {
-    if (bytes <= 0) return;
-    const device = statSync(folder).dev;
-    const need = byDevice.get(device) ?? { path: folder, bytes: 0 };
-    need.bytes += bytes;
-    byDevice.set(device, need);
-  };
+  const needs = new Needs();
   for (const step of plan.steps) {
     const node = workspace.graph.nodes.get(step.node);
-    const folder = existing(
-      node?.output === undefined
-        ? workspace.paths.store
-        : dirname(join(workspace.graph.manifest.outputDir, node.output)),
-    );
-    if (step.work !== 'download') {
-      add(folder, bytesOf(step));
-      continue;
+    const weight = weights.get(step.node);
+    if (!node || !weight) continue;
+    if (step.work === 'download') addDownload(workspace, needs, node, step);
+    else addWork(workspace, needs, node, weight);
+    for (const { path, item, occupant } of plan.placements.get(step.node) ?? []) {
+      // What stood there for another variant goes into the store.
+      if (occupant.is !== 'ours' || occupant.digest === item?.digest || node.keep === 'never') continue;
+      if (!needs.areOne(path, workspace.paths.store))
+        needs.add(workspace.paths.store, await diskUsage(path), true);
     }
-    // Downloads arrive beside the manifest; from there they move, or are copied to another file system.
-    const arrival = existing(workspace.paths.partial);
-    add(arrival, bytesOf(step) - alreadyFetched(workspace, step));
-    if (statSync(arrival).dev !== statSync(folder).dev) add(folder, bytesOf(step));
   }
-  const fileSystems = await Promise.all(
-    [...byDevice.values()].map(async ({ path, bytes }) => ({
-      path,
-      neededBytes: bytes,
-      freeBytes: await freeBytes(path),
-    })),
+  return needs.estimate(poolLimits(1, workspace.graph.manifest.pools).network);
+}
+
+/** Downloads arrive in `.res`; from there they move on, or are copied to another file system. */
+function addDownload(workspace: Workspace, needs: Needs, node: Node, { downloadBytes }: Step): void {
+  const { partial } = workspace.paths;
+  const place = placeOf(workspace, node);
+  if (downloadBytes === null) needs.isUnknown(place);
+  else if (needs.areOne(partial, place))
+    needs.add(place, downloadBytes - arrivedBytes(workspace, node), true);
+  else {
+    needs.add(place, downloadBytes, true);
+    for (const size of fileSizes(workspace, node)) needs.pass(partial, size);
+  }
+}
+
+function addWork(workspace: Workspace, needs: Needs, node: Node, weight: Weight): void {
+  const { paths } = workspace;
+  const place = placeOf(workspace, node);
+  if (weight.bytes === null) needs.isUnknown(place);
+  else needs.add(place, weight.bytes, weight.exact);
+  // What has no output is made in `.res` and moves into the store.
+  if (node.output === undefined && !needs.areOne(paths.tmp, place)) needs.pass(paths.tmp, weight.bytes ?? 0);
+  if (weight.scratchBytes > 0) needs.pass(paths.tmp, weight.scratchBytes);
+}
+
+/** The folder in which a node's content comes to lie. */
+function placeOf({ graph, paths }: Workspace, { output }: Node): string {
+  return output === undefined ? paths.store : dirname(join(graph.manifest.outputDir, output));
+}
+
+/** Bytes of each file that is to be fetched. */
+function fileSizes(workspace: Workspace, node: Node): readonly number[] {
+  return remoteNodes(workspace, [node.name]).flatMap(({ source }) =>
+    (pinnedEntry(workspace, node, source)?.files ?? [])
+      .filter(({ sha256 }) => sha256 === undefined || !workspace.store.has(`sha256:${sha256}`, 'file'))
+      .map(({ size }) => size ?? 0),
   );
-  return { fileSystems };
 }
 
 /** Bytes of a download that an earlier build left on disk. */
-function alreadyFetched(workspace: Workspace, { node }: Step): number {
-  return remoteNodes(workspace, [node])
+function arrivedBytes(workspace: Workspace, { name }: Node): number {
+  return remoteNodes(workspace, [name])
     .flatMap(({ identity }) =>
       (workspace.lock.get(identity)?.files ?? []).map((_, i, files) =>
         partialPath(workspace, identity, files, i),
@@ -87,11 +103,83 @@ function alreadyFetched(workspace: Workspace, { node }: Step): number {
     .reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0);
 }
 
+class Needs {
+  readonly #byDevice = new Map<number, Need>();
+
+  add(path: string, bytes: number, exact: boolean): void {
+    if (bytes <= 0) return;
+    const need = this.#at(path);
+    need.bytes += bytes;
+    if (exact) need.exactBytes += bytes;
+  }
+
+  isUnknown(path: string): void {
+    this.#at(path).allKnown = false;
+  }
+
+  pass(path: string, bytes: number): void {
+    if (bytes > 0) this.#at(path).passing.push(bytes);
+  }
+
+  areOne(path: string, other: string): boolean {
+    return deviceOf(path) === deviceOf(other);
+  }
+
+  /** @param atATime how many things are on their way at the same time, at most */
+  async estimate(atATime: number): Promise<SpaceEstimate> {
+    const needs = [...this.#byDevice.values()];
+    const fileSystems = needs.map(async ({ path, bytes, exactBytes, allKnown, passing }) => {
+      const largest = passing.sort((a, b) => b - a).slice(0, atATime);
+      return {
+        path,
+        neededBytes: bytes + largest.reduce((sum, size) => sum + size, 0),
+        certainBytes: exactBytes,
+        allKnown,
+        freeBytes: await freeBytes(path),
+      };
+    });
+    return { fileSystems: await Promise.all(fileSystems) };
+  }
+
+  #at(path: string): Need {
+    const device = deviceOf(path);
+    const need = this.#byDevice.get(device) ?? new Need(existing(path));
+    this.#byDevice.set(device, need);
+    return need;
+  }
+}
+
+function deviceOf(path: string): number {
+  return statSync(existing(path)).dev;
+}
+
 /** The nearest folder that is there. */
 function existing(folder: string): string {
   return existsSync(folder) ? folder : existing(dirname(folder));
 }
 
-function mebibytes(bytes: number): string {
-  return `${(bytes / 1024 / 1024).toFixed(1)} MiB`;
+/**
+ * Throws ResError `no-space` when what is certain does not fit: sizes of downloads, and of content that was there before or
+ * that its archive tells. Where only estimates exceed what is free, it warns, and the build goes on.
+ */
+export function checkSpace({ fileSystems }: SpaceEstimate, listener: EventListener): void {
+  for (const { path, neededBytes, certainBytes, allKnown, freeBytes: free } of fileSystems) {
+    const place = mountPoint(path);
+    if (certainBytes > free) {
+      throw new ResError(
+        'no-space',
+        `not enough room on ${place}: ${bytesText(certainBytes)} needed, ${bytesText(free)} free: ${bytesText(certainBytes - free)} missing`,
+        {
+          hint: 'Make room (`res clean`), or put outputs or store elsewhere (`output-dir`, RES_STORE). Nothing was done yet.',
+        },
+      );
+    }
+    if (neededBytes > free) {
+      listener({
+        type: 'warning',
+        message: `there may be too little room on ${place}: ${allKnown ? 'about' : 'more than'} ${bytesText(neededBytes)} needed, ${bytesText(free)} free`,
+        hint: 'Should it run out, the build stops; what is finished stays finished, and the next build goes on from there.',
+      });
+    }
+  }
 }

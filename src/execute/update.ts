@@ -51,6 +51,7 @@ export async function update(
     describe: `res update ${names.join(' ')}`,
     onWait: (holder) => listener({ type: 'waiting', for: holder }),
     signal,
+    evenWhenFull: true,
   });
   const before = new Map<string, LockEntry>();
   try {

@@ -46,6 +46,11 @@ const DECODERS: Readonly<Record<Compression, Decoder>> = {
   },
 };
 
+/** What decodes the format in this process. */
+export function libraryOf(format: Compression): ReturnType<Decoder['library']> {
+  return DECODERS[format].library();
+}
+
 /** The compression that these first bytes (`MAGIC_LENGTH` of them) announce. */
 export function recognise(start: Uint8Array): Compression | undefined {
   return COMPRESSIONS.find((format) => DECODERS[format].magic(start));

@@ -1,10 +1,12 @@
 // convert: a disk image in another format, by qemu-img.
 import { ResError } from '../model/error.js';
 import type { JsonObject } from '../model/json.js';
-import { IMAGE_FORMATS, type ImageFormat, probe, withImage } from './image-format.js';
+import { type Glimpse, type ImageGlimpse, type InputGlimpse, NO_GLIMPSE } from './glimpse.js';
+import { IMAGE_FORMATS, type ImageFile, type ImageFormat, probe, withImage } from './image-format.js';
 import { checkImage } from './image-safety.js';
 import { inputOf, nameOf } from './input.js';
 import type { Kind, KindContext } from './kind.js';
+import { readQcow2 } from './qcow2.js';
 import { bytes, settings, single, truth, unfit, word } from './recipe.js';
 
 const TARGETS = ['raw', 'qcow2', 'vmdk', 'vdi', 'vhdx', 'vpc'] as const;
@@ -44,6 +46,7 @@ export const convert: Kind = {
   pool: 'disk',
   making: { by: 'writing', write: (recipe, context) => write(parse(recipe), context) },
   imageFormat: (recipe) => parse(recipe).to,
+  glimpse: (recipe, inputs) => glimpse(parse(recipe), inputs),
 };
 
 function parse(recipe: JsonObject): Convert {
@@ -232,4 +235,53 @@ export function percentReader(report: (done: number) => void): (text: string) =>
     }
     rest = rest.slice(-32);
   };
+}
+
+async function glimpse(recipe: Convert, [input]: readonly InputGlimpse[]): Promise<Glimpse> {
+  const image = input?.image ?? (input && (await imageIn(recipe, input)));
+  if (!image) return NO_GLIMPSE;
+  const { to, size, sparse, compress, options } = recipe;
+  const larger = size === undefined ? 0 : 'is' in size ? size.is : image.virtualSize + size.add;
+  const virtualSize = Math.max(image.virtualSize, larger);
+  const full = sparse === 0 || options.preallocation === 'full' || options.preallocation === 'falloc';
+  const dataBytes = full ? virtualSize : image.dataBytes;
+  // How well the content can be compressed shows when it is.
+  const inFile =
+    dataBytes === null || compress
+      ? null
+      : dataBytes + (to === 'qcow2' ? tablesOf(virtualSize, dataBytes) : 0);
+  return {
+    ...NO_GLIMPSE,
+    size: to === 'raw' ? virtualSize : inFile,
+    diskBytes: inFile,
+    image: { virtualSize, dataBytes },
+  };
+}
+
+/** What is in the image at hand, where its first bytes say so. */
+async function imageIn({ from }: Convert, input: InputGlimpse): Promise<ImageGlimpse | undefined> {
+  const told = from ?? IMAGE_FORMATS.find((known) => known === input.format);
+  // Of content that is yet to be made, and of which nothing is known, no server needs to be asked.
+  const head = told === 'raw' ? undefined : await input.head();
+  const format = told ?? (head && (await probe(imageOf(head))));
+  if (format === 'qcow2') return head && readQcow2(head, input.size);
+  if (format !== 'raw' || input.size === null) return undefined;
+  return { virtualSize: input.size, dataBytes: input.diskBytes };
+}
+
+function imageOf(head: Uint8Array): ImageFile {
+  const bytes = Buffer.from(head.buffer, head.byteOffset, head.byteLength);
+  return {
+    size: 0,
+    bytes: async (offset, length) => Buffer.concat([bytes.subarray(offset, offset + length)], length),
+  };
+}
+
+/** Bytes of the tables of a qcow2 image with clusters of 64 KiB. */
+function tablesOf(virtualSize: number, dataBytes: number): number {
+  const cluster = 64 * 1024;
+  const perTable = cluster * (cluster / 8);
+  const l1 = Math.ceil(((virtualSize / perTable) * 8) / cluster);
+  const counts = Math.ceil(dataBytes / (cluster * (cluster / 2)));
+  return (2 + l1 + counts + Math.ceil(virtualSize / perTable)) * cluster;
 }

@@ -1,4 +1,5 @@
 // copy: the same content under another name or mode.
+import { joined } from './glimpse.js';
 import type { Kind } from './kind.js';
 import { single } from './recipe.js';
 
@@ -10,5 +11,5 @@ export const copy: Kind = {
   pool: 'disk',
   making: { by: 'sharing' },
   imageFormat: (_recipe, input) => input,
-  estimate: (_recipe, inputBytes) => inputBytes,
+  glimpse: async (_recipe, inputs) => joined(inputs),
 };

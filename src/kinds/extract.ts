@@ -1,6 +1,7 @@
 // extract: one file out of a tar (in any known compression) or zip, streamed; or all of it, into a directory.
 import { ResError } from '../model/error.js';
 import type { JsonObject } from '../model/json.js';
+import type { Glimpse, InputGlimpse } from './glimpse.js';
 import type { Kind, KindContext } from './kind.js';
 import { count, single, text } from './recipe.js';
 
@@ -27,6 +28,7 @@ export const extract: Kind = {
         : { by: 'filling', fill: (_recipe, context) => all(parsed.strip, context) };
     },
   },
+  glimpse: (recipe, inputs) => glimpse(parse(recipe), inputs),
 };
 
 function parse(recipe: JsonObject): Extract {
@@ -50,4 +52,9 @@ async function* member(pattern: string, context: KindContext): AsyncGenerator<Ui
 async function all(strip: number, context: KindContext): Promise<void> {
   const { unpackInput } = await import('./extraction.js');
   await unpackInput(context, strip);
+}
+
+async function glimpse(recipe: Extract, inputs: readonly InputGlimpse[]): Promise<Glimpse> {
+  const { glimpseOfMember, glimpseOfAll } = await import('./archive-glimpse.js');
+  return recipe.take === 'member' ? glimpseOfMember(inputs, recipe.member) : glimpseOfAll(inputs);
 }

@@ -1,8 +1,9 @@
 // What extract does with the bytes: finds the archive's format, takes one file out of it or unpacks all.
-import { open, writeFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import picomatch from 'picomatch';
 import { ResError } from '../model/error.js';
+import { ioError } from '../store/files.js';
 import { type ArchiveEntry, plainName, quote, safeSegments, unsafe } from './archive.js';
 import { ByteReader, describeBytes, restOf } from './bytes.js';
 import { decode, MAGIC_LENGTH, recognise } from './compression.js';
@@ -65,7 +66,7 @@ export async function* memberOf(context: KindContext, pattern: string): AsyncGen
 }
 
 /** The name itself, whatever characters it has, or a glob. */
-function matcher(pattern: string): (name: string) => boolean {
+export function matcher(pattern: string): (name: string) => boolean {
   const plain = plainName(pattern);
   const glob = picomatch(plain, { dot: true });
   return (name) => name === plain || glob(name);
@@ -104,6 +105,20 @@ function ambiguous(archive: string, pattern: string, names: readonly string[]): 
   });
 }
 
+/** Rejects with ResError `io` or `no-space`, or as the input does. */
+async function spool(reader: ByteReader, path: string): Promise<void> {
+  const file = await open(path, 'wx');
+  try {
+    for await (const piece of reader.rest()) {
+      await file.writeFile(piece).catch((error: unknown) => {
+        throw ioError(error, 'cannot write', path);
+      });
+    }
+  } finally {
+    await file.close();
+  }
+}
+
 /** The archive's entries, whatever its format; that is told by its content. */
 async function* entriesOf(context: KindContext): AsyncGenerator<ArchiveEntry> {
   const input = inputOf(context);
@@ -118,7 +133,7 @@ async function* entriesOf(context: KindContext): AsyncGenerator<ArchiveEntry> {
     const start = await reader.peek(BLOCK);
     if (looksLikeZip(start)) {
       const path = join(context.scratch, 'archive.zip');
-      await writeFile(path, reader.rest(), { flag: 'wx' });
+      await spool(reader, path);
       yield* readZip(path, archive);
       return;
     }

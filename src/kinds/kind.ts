@@ -2,6 +2,7 @@
 // needs and how its output is made. A kind never touches the store, the clock, the terminal or the environment.
 import type { JsonObject } from '../model/json.js';
 import type { KindReferences } from '../model/node.js';
+import type { Glimpse, InputGlimpse } from './glimpse.js';
 
 export interface Kind extends KindReferences {
   /** The key in the manifest. */
@@ -18,8 +19,11 @@ export interface Kind extends KindReferences {
    * undefined when only the bytes can tell.
    */
   imageFormat?(recipe: JsonObject, input: string | undefined): string | undefined;
-  /** Bytes the output may take at most or on average, from the bytes of the inputs; undefined when there is no telling. */
-  estimate?(recipe: JsonObject, inputBytes: number): number | undefined;
+  /**
+   * What can be said of the output before it is made, from what can be said of the inputs (`sums` left out); by default
+   * nothing. An estimate: content that makes no sense gives no error, only less to say.
+   */
+  glimpse?(recipe: JsonObject, inputs: readonly InputGlimpse[]): Promise<Glimpse>;
 }
 
 /** How the output comes about. The executor does the writing, hashing, checking and renaming. */

@@ -1,4 +1,5 @@
 // merge: concatenation, in order: the parts of a release become one file again.
+import { joined } from './glimpse.js';
 import type { Kind, KindContext } from './kind.js';
 import { several } from './recipe.js';
 
@@ -9,7 +10,7 @@ export const merge: Kind = {
   tools: () => [],
   pool: 'disk',
   making: { by: 'streaming', open: (_recipe, context) => concatenate(context) },
-  estimate: (_recipe, inputBytes) => inputBytes,
+  glimpse: async (_recipe, inputs) => joined(inputs),
 };
 
 async function* concatenate(context: KindContext): AsyncGenerator<Uint8Array> {

@@ -39,7 +39,7 @@ export function formatDiagnostic(diagnostic: Diagnostic): string {
 
 /** One error for all that is wrong with a file. */
 export function manifestError(
-  code: 'manifest-invalid' | 'lock-invalid',
+  code: 'manifest-invalid' | 'lock-invalid' | 'config-invalid',
   shown: string,
   diagnostics: readonly Diagnostic[],
   hint?: string,

@@ -1,7 +1,6 @@
 // resources.lock.yaml: what every source resolved to. Written in one exact form, sorted, so that diffs read well and
 // reading it back needs no YAML parser as long as nobody else wrote it.
-import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, realpathSync, statSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, realpathSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname, join, parse, resolve } from 'node:path';
 import type { Diagnostic } from '../model/diagnostic.js';
@@ -212,14 +211,27 @@ function readFile(value: Json): LockedFile {
   };
 }
 
+/** Always the same: who writes the lock is alone in the workspace. */
+function temporaryOf(target: string): string {
+  const { dir, base } = parse(target);
+  return join(dir, `.${base}.tmp`);
+}
+
+/** Removes what a process left beside the lock that was killed while it wrote it. Rejects with the system's error. */
+export async function removeLockTemporary(file: string): Promise<void> {
+  const target = existsSync(file) ? realpathSync(file) : resolve(file);
+  await rm(temporaryOf(target), { force: true });
+}
+
 async function replaceFile(file: string, text: string): Promise<void> {
   // A link stays a link: what it leads to is replaced.
   const existing = statSync(file, { throwIfNoEntry: false });
   const target = existing ? realpathSync(file) : resolve(file);
   const dir = dirname(target);
-  const temporary = join(dir, `.resources.lock.${process.pid}.${randomBytes(4).toString('hex')}.tmp`);
+  const temporary = temporaryOf(target);
   try {
-    const handle = await open(temporary, 'wx', existing ? existing.mode & 0o777 : 0o666);
+    // One that a killed process left is overwritten.
+    const handle = await open(temporary, 'w', existing ? existing.mode & 0o777 : 0o666);
     try {
       await handle.writeFile(text);
       await handle.sync();

@@ -49,7 +49,11 @@ export function readText(file: string, cwd: string): SourceText | Unreadable {
   const shown = shownPath(file, cwd);
   const bytes = readBytes(file);
   if (typeof bytes === 'string') {
-    return unreadable(shown, `cannot read ${shown}: ${READ_ERRORS[bytes] ?? bytes}`, bytes === 'ENOENT');
+    return unreadable(
+      shown,
+      `cannot read ${shown}: ${READ_ERRORS[bytes] ?? bytes}`,
+      bytes === 'ENOENT' || bytes === 'ENOTDIR',
+    );
   }
   if (bytes.length > MAX_TEXT_BYTES) {
     return unreadable(shown, `${shown} is larger than 16 MiB`, false, 'Is this the right file?');

@@ -29,4 +29,6 @@ export interface Trace {
   readonly at: number;
   /** True when the action did not give the content: a person changed the output and had it accepted as it is. */
   readonly asIs?: true;
+  /** Bytes on disk of what was made, holes not counted; what was only streamed took none, and has none. */
+  readonly diskBytes?: number;
 }

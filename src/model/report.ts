@@ -20,11 +20,41 @@ export interface VerifyReport {
     /** Name of the node, where one is known for it. */
     readonly node: string | null;
     readonly state: 'ok' | 'mismatch' | 'missing';
+    /** Of a mismatch: somebody wrote to it (`modified`), or nobody did and it is not what it was (`damaged`). */
+    readonly change?: 'damaged' | 'modified';
     readonly expected: string;
     readonly actual: string | null;
     readonly size: number;
   }[];
   readonly bytes: number;
+  /** What was done about it, where that was asked for; `checked` tells how things are after it. */
+  readonly repair?: RepairReport;
+}
+
+export interface RepairReport {
+  readonly mended: readonly {
+    readonly path: string;
+    readonly place: 'output' | 'store';
+    readonly node: string | null;
+    /** `ranges`: what was damaged was fetched; `download`: all of it was; `build`: restored or made again. */
+    readonly by: 'ranges' | 'download' | 'build';
+    readonly fetchedBytes: number;
+    /** Bytes of it that had not to be fetched. */
+    readonly savedBytes: number;
+  }[];
+  /** Damaged objects of the store that no source has: made again when a build needs them. */
+  readonly removed: readonly { readonly path: string; readonly size: number }[];
+  /** Outputs that were left as they are, and why. */
+  readonly kept: readonly { readonly path: string; readonly node: string; readonly why: string }[];
+  /** What could not be done. */
+  readonly failed: readonly {
+    readonly what: string;
+    readonly message: string;
+    readonly hint: string | null;
+  }[];
+  /** Bytes over the network, those of the build at the end too. */
+  readonly fetchedBytes: number;
+  readonly savedBytes: number;
 }
 
 export interface CleanReport {
@@ -32,13 +62,62 @@ export interface CleanReport {
   /** Kept because they were changed by hand. */
   readonly kept: readonly string[];
   readonly freedBytes: number;
+  /** The store that was to be emptied and was not, since others may use it. */
+  readonly sharedStore: string | null;
+}
+
+/** What `gc` removes; all but `objects` are small files about contents, and what is left of work that was not finished. */
+export type GcClass =
+  | 'objects'
+  | 'partials'
+  | 'temporaries'
+  | 'chunk-sums'
+  | 'results'
+  | 'workspaces'
+  | 'logs'
+  | 'build-records';
+
+/** Sizes are bytes on disk: holes do not count. */
+export interface GcReport {
+  /** What it says was not done: that is what would be. */
+  readonly dryRun: boolean;
+  /** Absolute. */
+  readonly store: string;
+  /** Objects that were removed, in that order. */
+  readonly objects: readonly {
+    readonly path: string;
+    readonly digest: string;
+    /** Of the node that has it, where one is known. */
+    readonly node: string | null;
+    /** Of the file or folder, where it is known. */
+    readonly name: string | null;
+    readonly bytes: number;
+    /** ms since 1970, UTC. */
+    readonly lastUse: number;
+    /** Whether a workspace referred to it: it went because of the size of the store. */
+    readonly referenced: boolean;
+  }[];
+  /** All that was removed. */
+  readonly removed: readonly { readonly what: GcClass; readonly count: number; readonly bytes: number }[];
+  /** Objects that were to go and stayed: a running build counts on them, or they are not this user's to remove. */
+  readonly spared: readonly { readonly path: string; readonly why: 'in-use' | 'not-permitted' }[];
+  readonly freedBytes: number;
+  /** What the store holds then. */
+  readonly left: { readonly objects: number; readonly bytes: number };
+  /** What the store was to take at most. */
+  readonly maxSize: number | null;
 }
 
 export interface SpaceEstimate {
   /** One row a file system that will be written to. */
   readonly fileSystems: readonly {
     readonly path: string;
+    /** At the peak, bytes, as far as that can be told beforehand. */
     readonly neededBytes: number;
+    /** The part of it that is sure; the rest is estimated. */
+    readonly certainBytes: number;
+    /** False when a step writes there of which nothing can be told. */
+    readonly allKnown: boolean;
     readonly freeBytes: number;
   }[];
 }

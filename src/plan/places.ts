@@ -178,13 +178,19 @@ export async function isStill({ cache }: Workspace, path: string, item: Item): P
   return (await digestAt(cache, path, item.type, item.digest)) === item.digest;
 }
 
-/** Bytes at hand. `store` and `output` are res's own and may be moved; `workspace` is a file of the user's. */
+/**
+ * Bytes at hand. `store` and `output` are res's own and may be moved; `workspace` is a file of the user's; `elsewhere` is an
+ * output of another workspace, to be copied and then read: its owner may be writing to it.
+ */
 export interface Holding {
-  readonly place: 'store' | 'output' | 'workspace';
+  readonly place: 'store' | 'output' | 'workspace' | 'elsewhere';
   readonly path: string;
 }
 
-/** Finds known content: in outputs of other nodes, in the store, in files of the workspace. Built once a plan. */
+/**
+ * Finds known content: in the store, in outputs of other nodes, in files of the workspace, in outputs of other workspaces
+ * that use the same store. Built once a plan.
+ */
 export class Holdings {
   readonly #workspace: Workspace;
   #outputs: Map<Digest, string[]> | undefined;
@@ -195,7 +201,7 @@ export class Holdings {
 
   /** Where the item can be had without work, the cheapest place first; undefined when nowhere. */
   async find(item: Item): Promise<Holding | undefined> {
-    const { store, cache } = this.#workspace;
+    const { store, cache, shared } = this.#workspace;
     // What was written a moment ago: a tick of the clock is waited for rather than that all of it is read again.
     await cache.settle();
     const object = store.path(item.digest, item.type);
@@ -204,7 +210,8 @@ export class Holdings {
       return { place: 'store', path: object };
     for (const path of this.#outputIndex().get(item.digest) ?? [])
       if (await this.#unchanged(path, item)) return { place: 'output', path };
-    return undefined;
+    const path = await shared?.elsewhere(item);
+    return path === undefined ? undefined : { place: 'elsewhere', path };
   }
 
   /** All items of a node, or undefined when one is missing. Files of a `path` artifact are where they lie. */
@@ -216,7 +223,9 @@ export class Holdings {
     }
     const found: Holding[] = [];
     for (const item of content) {
-      const holding = (await this.find(item)) ?? (await this.#inPlace(node, content, item));
+      const held = await this.find(item);
+      const own = held && held.place !== 'elsewhere' ? held : await this.#inPlace(node, content, item);
+      const holding = own ?? held;
       if (!holding) return this.#findShared(node, content);
       found.push(holding);
     }

@@ -3,11 +3,11 @@
 
 import { closure } from '../graph/select.js';
 import { makingOf } from '../kinds/kind.js';
-import type { Content } from '../model/content.js';
+import { type Content, contentSize } from '../model/content.js';
 import type { Graph } from '../model/graph.js';
 import type { Node } from '../model/node.js';
 import type { BlockedOutput, NodePlan, NodeState, Plan, Reason, Step } from '../model/plan.js';
-import { type Assessment, artifactContent, assess, pinnedEntry } from './assess.js';
+import { type Assessment, artifactContent, assess, pinnedEntry, traceOf } from './assess.js';
 import { type Fusion, planFusion } from './fusion.js';
 import {
   Holdings,
@@ -249,29 +249,15 @@ class Planner {
     return bytes;
   }
 
+  /** What is known without a look at any content: what its kind can tell from its inputs is asked for in execute/. */
   #writeBytes(node: Node, work: Step['work']): number | null {
     if (work === 'download') return this.#downloadBytes(node);
-    if (work === 'restore') return 0;
-    const content = this.#assessed.get(node.name)?.content;
-    if (content) return content.reduce((sum, item) => sum + item.size, 0);
-    const maker = makerOf(node);
-    if (maker.is !== 'kind') return null;
-    let inputBytes = 0;
-    for (const { node: input, role } of node.references) {
-      if (role === 'sums') continue;
-      const bytes = this.#expectedBytes(input);
-      if (bytes === null) return null;
-      inputBytes += bytes;
-    }
-    return maker.kind.estimate?.(node.recipe, inputBytes) ?? null;
-  }
-
-  /** Bytes of a node's content as known or as its kind estimates them; null when there is no telling. */
-  #expectedBytes(name: string): number | null {
-    const content = this.#assessed.get(name)?.content;
-    if (content) return content.reduce((sum, item) => sum + item.size, 0);
-    const node = this.#node(name);
-    return makerOf(node).is === 'source' ? this.#downloadBytes(node) : this.#writeBytes(node, 'execute');
+    // What an artifact has that is only to be verified is there.
+    if (work === 'restore' || makerOf(node).is === 'source') return 0;
+    const { content, key } = this.#assessed.get(node.name) ?? {};
+    if (!content) return null;
+    const onDisk = key == null ? undefined : traceOf(this.#workspace, key)?.diskBytes;
+    return onDisk ?? contentSize(content);
   }
 
   async #describe(name: string, done: ReadonlyMap<string, NodePlan>): Promise<NodePlan> {

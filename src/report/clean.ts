@@ -1,5 +1,6 @@
 // What `res clean` says: what went, what was kept.
 import type { CleanReport } from '../model/report.js';
+import { hintText } from './error.js';
 import { count, formatBytes } from './format.js';
 import type { Page } from './paint.js';
 
@@ -7,13 +8,14 @@ export interface CleanJson {
   readonly removed: CleanReport['removed'];
   readonly kept: CleanReport['kept'];
   readonly freed_bytes: number;
+  readonly shared_store: string | null;
 }
 
-export function cleanJson({ removed, kept, freedBytes }: CleanReport): CleanJson {
-  return { removed, kept, freed_bytes: freedBytes };
+export function cleanJson({ removed, kept, freedBytes, sharedStore }: CleanReport): CleanJson {
+  return { removed, kept, freed_bytes: freedBytes, shared_store: sharedStore };
 }
 
-export function cleanText({ removed, kept, freedBytes }: CleanReport, page: Page): string[] {
+export function cleanText({ removed, kept, freedBytes, sharedStore }: CleanReport, page: Page): string[] {
   return [
     ...removed.map(({ path, size }) => `removed ${page.path(path)} (${formatBytes(size)})`),
     ...kept.map(
@@ -22,5 +24,11 @@ export function cleanText({ removed, kept, freedBytes }: CleanReport, page: Page
     removed.length === 0
       ? 'nothing to remove'
       : `${count(removed.length, 'file')} removed, ${formatBytes(freedBytes)} freed`,
+    ...(sharedStore === null
+      ? []
+      : [
+          `${page.paint('yellow', 'kept')} the store ${page.path(sharedStore)}: others may use it`,
+          ...hintText('`res gc` removes what no workspace refers to.', page),
+        ]),
   ];
 }

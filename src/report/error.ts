@@ -13,11 +13,13 @@ export interface ErrorJson {
   readonly error: ErrorReport;
 }
 
+const FILE_CODES: ReadonlySet<string> = new Set(['manifest-invalid', 'lock-invalid', 'config-invalid']);
+
 /** An error that ends a command, or a node of a build. `node` is named in the first line. */
 export function errorText(error: ErrorReport, page: Page, node?: string): string[] {
   const { diagnostics, command, hint } = error;
   // A bad file is told by its complaints; the message above them only counts them.
-  if ((error.code === 'manifest-invalid' || error.code === 'lock-invalid') && diagnostics.length > 0) {
+  if (FILE_CODES.has(error.code) && diagnostics.length > 0) {
     return [
       ...diagnostics.flatMap((diagnostic, i) => [
         ...(i === 0 ? [] : ['']),

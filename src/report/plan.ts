@@ -27,7 +27,10 @@ export interface PlanJson {
   readonly expected_ms: number | null;
   readonly file_systems: readonly {
     readonly path: string;
+    /** At the peak of the build, as far as that can be told. */
     readonly needed_bytes: number;
+    readonly certain_bytes: number;
+    readonly all_known: boolean;
     readonly free_bytes: number;
   }[];
   readonly unresolved: readonly { readonly node: string; readonly message: string }[];
@@ -60,9 +63,11 @@ export function planJson(
     summary: countSteps(plan),
     download_bytes: cost.downloadUnknown === 0 ? cost.downloadBytes : null,
     expected_ms: cost.timeUnknown === 0 ? cost.expectedMs : null,
-    file_systems: space.fileSystems.map(({ path, neededBytes, freeBytes }) => ({
+    file_systems: space.fileSystems.map(({ path, neededBytes, certainBytes, allKnown, freeBytes }) => ({
       path,
       needed_bytes: neededBytes,
+      certain_bytes: certainBytes,
+      all_known: allKnown,
       free_bytes: freeBytes,
     })),
     unresolved,
@@ -102,9 +107,10 @@ export function planText(planned: PlannedBuild, page: Page, { overwrite }: PlanV
     ...hang('', `${countsText(plan)}; ${costText(plan)}`, page.width, 2),
     ...space.fileSystems
       .filter(({ neededBytes }) => neededBytes > 0)
-      .map(({ path, neededBytes, freeBytes }) => {
+      .map(({ path, neededBytes, allKnown, freeBytes }) => {
         const short = neededBytes > freeBytes;
-        const line = `disk: ${formatBytes(neededBytes)} needed, ${formatBytes(freeBytes)} free in ${path}`;
+        const needed = allKnown ? formatBytes(neededBytes) : `more than ${formatBytes(neededBytes)}`;
+        const line = `disk: ${needed} needed, ${formatBytes(freeBytes)} free in ${path}`;
         return short ? page.paint('red', `${line}: ${formatBytes(neededBytes - freeBytes)} short`) : line;
       }),
   ];

@@ -1,7 +1,7 @@
 // One file from one http(s) address into its partial file: asks, joins, retries, until the last byte is there.
 import { ResError } from '../model/error.js';
 import { byteLength } from './exchange.js';
-import { type Failure, type Headers, networkFailure, statusFailure } from './failure.js';
+import { type Failure, type Headers, networkFailure, statusFailure, TRY_AGAIN } from './failure.js';
 import type { Network } from './network.js';
 import type { PartialFile, Wanted } from './partial.js';
 import { redactUrl } from './redact.js';
@@ -27,7 +27,7 @@ export interface Complete {
   readonly kind: 'complete';
 }
 
-const COMPLETE: Complete = { kind: 'complete' };
+export const COMPLETE: Complete = { kind: 'complete' };
 
 /**
  * Resolves when all bytes that the server has are in `partial` (their sum is not looked at), or to why not; what arrived is
@@ -92,7 +92,10 @@ async function startOver(partial: PartialFile, o: Download, answer: Answer): Pro
   await answer.discard();
   await partial.restart();
   const message = `${redactUrl(o.url)}: the server's answer does not continue what has arrived`;
-  return { kind: 'failed', error: new ResError('network', message), retry: 'yes', waitMs: 0 };
+  const error = new ResError('network', message, {
+    hint: 'The server, or a proxy or cache before it, answers wrongly. Try again later, or name a mirror.',
+  });
+  return { kind: 'failed', error, retry: 'yes', waitMs: 0 };
 }
 
 function lengthOf(text: string | undefined): number | undefined {
@@ -151,6 +154,7 @@ async function receive(
     error: new ResError(
       'network',
       `${redactUrl(o.url)}: the answer ended after ${partial.size} of ${due} bytes`,
+      { hint: TRY_AGAIN },
     ),
     retry: 'yes',
   };

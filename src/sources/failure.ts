@@ -26,11 +26,14 @@ interface Hop {
   readonly proxy: string | undefined;
 }
 
+/** What to do about a connection that broke off. */
+export const TRY_AGAIN = 'Try again later. What has arrived is kept, and the next build goes on from there.';
+
 /** Why a request got no (whole) answer. A thing that is no network error is a bug and is thrown. */
 export function networkFailure(error: unknown, hop: Hop): Failure {
   if (!(error instanceof Error)) throw error;
   if (error instanceof ResError) throw error;
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  const code = codeOf(error);
   if (code === undefined) throw error;
   const url = redactUrl(hop.url);
   const target = new URL(hop.url);
@@ -43,7 +46,7 @@ export function networkFailure(error: unknown, hop: Hop): Failure {
     details: { hint?: string } = {},
   ): Failure => ({
     kind: 'failed',
-    error: new ResError('network', `${url}: ${message}`, { ...details, cause: error }),
+    error: new ResError('network', `${url}: ${message}`, { hint: TRY_AGAIN, ...details, cause: error }),
     ...rest,
   });
 
@@ -115,6 +118,12 @@ export function networkFailure(error: unknown, hop: Hop): Failure {
     return failed(`the answer is not HTTP (${code})${via}`, { retry: 'once' });
   }
   return failed(`${redactText(error.message)} (${code})${via}`, { retry: 'yes' });
+}
+
+function codeOf(error: Error): string | undefined {
+  if ('code' in error && typeof error.code === 'string') return error.code;
+  // undici gives what is no HTTP a name of its own, and a code only sometimes.
+  return error.name === 'HTTPParserError' ? 'HPE_INVALID' : undefined;
 }
 
 function proxyFailure(status: number, hop: Hop): Failure {

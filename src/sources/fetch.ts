@@ -1,15 +1,20 @@
 // Gets one file to disk, whole and checked, from the first place that has it: mirrors, the address itself, its
 // alternative. The bytes that arrived before a failure, an interrupt or a crash are used again.
-import { rm } from 'node:fs/promises';
+import { type FileHandle, rm } from 'node:fs/promises';
 import type { Env } from '../model/env.js';
 import { ResError } from '../model/error.js';
 import type { Mirror } from '../model/manifest.js';
-import { download } from './download.js';
+import type { ByteRange, ChunkSums } from '../store/chunks.js';
+import { ioError } from '../store/files.js';
+import { type Complete, download } from './download.js';
+import { byteLength } from './exchange.js';
 import type { Failure, Headers } from './failure.js';
 import { createHttpClient } from './http.js';
 import { copyLocalFile } from './local-file.js';
 import { openNetwork, stallTimeoutMs } from './network.js';
-import { openPartial, type Wanted } from './partial.js';
+import { openPartial, type Wanted, writeAll } from './partial.js';
+import { type Peeked, peek, type Span } from './peek.js';
+import { downloadRanges } from './ranges.js';
 import { redactUrl } from './redact.js';
 import { DEFAULT_RETRY, isFailure, type RetryPolicy } from './retry.js';
 import type { FetchLocation, HttpClient } from './source.js';
@@ -36,6 +41,25 @@ export interface Fetched {
   readonly sha256: string;
   /** Bytes that came over the network, also those in vain; 0 for a local file. */
   readonly downloadedBytes: number;
+  /** Sums of its pieces; undefined for a local file. */
+  readonly chunks?: ChunkSums;
+}
+
+export interface PatchRequest {
+  /** Its URLs are absolute; local ones are passed over. */
+  readonly location: FetchLocation;
+  /** Open for writing. */
+  readonly file: FileHandle;
+  /** For messages. */
+  readonly path: string;
+  /** Of the whole file, bytes. */
+  readonly size: number;
+  /** What is to be fetched of it. */
+  readonly ranges: readonly ByteRange[];
+  /** Called with all bytes that have come over the network so far. */
+  readonly onReceived: (bytes: number) => void;
+  readonly onNotice: (message: string) => void;
+  readonly signal: AbortSignal;
 }
 
 export interface Fetcher {
@@ -44,6 +68,16 @@ export interface Fetcher {
    * `checksum-mismatch`, `size-mismatch`, `io`, `no-space`, `config-invalid`, `interrupted`.
    */
   fetch(request: FetchRequest): Promise<Fetched>;
+  /**
+   * Fetches ranges of a file into one that is there, from the same places as `fetch`. Nothing is checked: the caller compares the
+   * whole with its sum. Rejects with ResError as `fetch`, also when no place gives parts of the file.
+   */
+  patch(request: PatchRequest): Promise<void>;
+  /**
+   * A look at one end of a file, asked for once and in vain where that fails; for estimates. Asks the place that `fetch`
+   * asks first. Rejects with ResError `interrupted`.
+   */
+  peek(location: FetchLocation, span: Span, signal: AbortSignal): Promise<Peeked | undefined>;
   readonly client: HttpClient;
   /** Breaks what is under way, so that the process can end. */
   close(): Promise<void>;
@@ -86,18 +120,6 @@ export function createFetcher(o: FetcherOptions): Fetcher {
       received += bytes;
     };
 
-    async function fromPlaces(places: readonly Place[]): Promise<Fetched | readonly Failure[]> {
-      const failures: Failure[] = [];
-      for (const [i, place] of places.entries()) {
-        const hasOther = i < places.length - 1;
-        const result = /^file:/i.test(place.url) ? await fromFile(place) : await fromServer(place, hasOther);
-        if (!isFailure(result)) return { path: r.partial, ...result.content, downloadedBytes: received };
-        failures.push(result);
-        if (hasOther) r.onNotice(`${result.error.message}; taking the next address`);
-      }
-      return failures;
-    }
-
     async function fromFile(place: Place): Promise<Got | Failure> {
       let content: Content;
       try {
@@ -135,7 +157,7 @@ export function createFetcher(o: FetcherOptions): Fetcher {
                 onNotice: r.onNotice,
               });
           if (isFailure(result) && result.wrongContent !== true) return result;
-          const content = { size: partial.size, sha256: partial.sha256() };
+          const content = { size: partial.size, sha256: partial.sha256(), chunks: partial.chunkSums() };
           const wrong = isFailure(result) ? result : wrongContent(content, expected, place);
           if (wrong === undefined) {
             await partial.finish();
@@ -157,24 +179,86 @@ export function createFetcher(o: FetcherOptions): Fetcher {
       return { kind: 'got', content };
     }
 
-    const first = await fromPlaces(placesOf(r.location, o.mirrors));
-    if (!isFailureList(first)) return first;
-    const refused = first.some(
+    const { content } = await fromAnywhere(r, (place, hasOther) =>
+      isFile(place) ? fromFile(place) : fromServer(place, hasOther),
+    );
+    return { path: r.partial, ...content, downloadedBytes: received };
+  }
+
+  async function patch(r: PatchRequest): Promise<void> {
+    const left = [...r.ranges];
+    let received = 0;
+    const write = async (position: number, batch: readonly Uint8Array[]) => {
+      received += byteLength(batch);
+      await writeAll(r.file, batch, position).catch((error: unknown) => {
+        throw ioError(error, 'cannot write', r.path);
+      });
+      r.onReceived(received);
+    };
+    await fromAnywhere<Complete>(r, async (place, hasOther) => {
+      if (isFile(place)) {
+        const error = new ResError('network', `${place.url}: no place to fetch parts from`);
+        return { kind: 'failed', error, retry: 'no' };
+      }
+      const { url, ownHeaders } = place;
+      const { size, signal, onNotice } = r;
+      return downloadRanges(left, {
+        url,
+        ownHeaders,
+        size,
+        network,
+        retry,
+        hasOther,
+        signal,
+        write,
+        onNotice,
+      });
+    });
+  }
+
+  /** The first success: of mirrors, of the address itself, and of its alternative where that was refused. */
+  async function fromAnywhere<T extends { readonly kind: string }>(
+    r: Pick<FetchRequest, 'location' | 'onNotice'>,
+    attempt: (place: Place, hasOther: boolean) => Promise<T | Failure>,
+  ): Promise<T> {
+    const failures: Failure[] = [];
+    const among = async (places: readonly Place[]): Promise<T | undefined> => {
+      for (const [i, place] of places.entries()) {
+        const hasOther = i < places.length - 1;
+        const result = await attempt(place, hasOther);
+        if (!isFailure(result)) return result;
+        failures.push(result);
+        if (hasOther) r.onNotice(`${result.error.message}; taking the next address`);
+      }
+      return undefined;
+    };
+    const first = await among(placesOf(r.location, o.mirrors));
+    if (first !== undefined) return first;
+    const refused = failures.some(
       ({ status }) => status === 401 || status === 403 || status === 404 || status === 410,
     );
     const other = refused ? await r.location.alternative?.() : undefined;
-    if (other === undefined) throw combined(first);
-    const second = await fromPlaces(placesOf(other, []));
-    if (!isFailureList(second)) return second;
-    throw combined([...first, ...second]);
+    const second = other && (await among(placesOf(other, [])));
+    if (second !== undefined) return second;
+    throw combined(failures);
   }
 
-  return { fetch, client, close: () => network.close() };
+  async function peekAt(
+    location: FetchLocation,
+    span: Span,
+    signal: AbortSignal,
+  ): Promise<Peeked | undefined> {
+    const [place] = placesOf(location, o.mirrors);
+    return place && peek({ network, url: place.url, headers: place.ownHeaders, span, signal });
+  }
+
+  return { fetch, patch, peek: peekAt, client, close: () => network.close() };
 }
 
 interface Content {
   readonly size: number;
   readonly sha256: string;
+  readonly chunks?: ChunkSums;
 }
 
 interface Got {
@@ -182,8 +266,8 @@ interface Got {
   readonly content: Content;
 }
 
-function isFailureList(result: Fetched | readonly Failure[]): result is readonly Failure[] {
-  return Array.isArray(result);
+function isFile({ url }: Place): boolean {
+  return /^file:/i.test(url);
 }
 
 function throttled(report: FetchRequest['onProgress']): FetchRequest['onProgress'] {

@@ -4,7 +4,7 @@ import { chmod, open, rm, stat } from 'node:fs/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { ResError } from '../model/error.js';
 import { cloneOrCopy, errorCode, ioError } from '../store/files.js';
-import { hashFile } from './partial.js';
+import { readWhole } from './partial.js';
 import { interrupted } from './retry.js';
 
 export interface LocalCopy {
@@ -41,7 +41,7 @@ export async function copyLocalFile(
     const file = await open(to, 'r');
     try {
       const hash = createHash('sha256');
-      const size = await hashFile(file, hash, o.signal);
+      const size = await readWhole(file, (bytes) => hash.update(bytes), o.signal);
       await file.sync();
       return { size, sha256: hash.digest('hex') };
     } finally {
@@ -67,7 +67,8 @@ async function sizeOf(path: string): Promise<number> {
   throw new ResError('file-not-found', `${path} is not a file`);
 }
 
-function filePath(url: string): string {
+/** Throws ResError `file-not-found` for what names no file of this machine. */
+export function filePath(url: string): string {
   try {
     return fileURLToPath(url);
   } catch (error) {

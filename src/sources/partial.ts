@@ -5,6 +5,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { uptime } from 'node:os';
 import { dirname } from 'node:path';
+import { ChunkSummer, type ChunkSums } from '../store/chunks.js';
 import { errorCode, ioError } from '../store/files.js';
 import { byteLength } from './exchange.js';
 import type { Headers } from './failure.js';
@@ -26,13 +27,15 @@ export interface PartialFile {
   readonly joined: boolean;
   /** Hex, of the bytes there are. */
   sha256(): string;
+  /** Of the bytes there are. */
+  chunkSums(): ChunkSums;
   /** Headers that ask this URL for the rest; undefined when there is no safe way to join it to what is there. */
   resume(url: string): Headers | undefined;
   /** Whether an answer from this URL with these headers continues the same content, as far as its validators tell. */
   continuedBy(url: string, headers: Headers): boolean;
   /** Notes where the next bytes come from, before any of them is written. */
   begin(url: string, headers: Headers): Promise<void>;
-  append(chunks: readonly Uint8Array[]): Promise<void>;
+  append(batch: readonly Uint8Array[]): Promise<void>;
   /** Back to nothing. */
   restart(): Promise<void>;
   /** Makes the bytes durable and forgets the notes; then `close`. */
@@ -56,11 +59,12 @@ const READ_BUFFER = 1024 * 1024;
 /** Opens or creates it, and hashes what is there. Rejects with ResError `io`, `no-space`, `interrupted`. */
 export async function openPartial(path: string, wanted: Wanted, signal: AbortSignal): Promise<PartialFile> {
   const notePath = `${path}.json`;
+  let size = 0;
   const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
       return await work();
     } catch (error) {
-      throw ioError(error, 'cannot write', path, wanted.size);
+      throw ioError(error, 'cannot write', path, wanted.size === undefined ? undefined : wanted.size - size);
     }
   };
 
@@ -70,10 +74,15 @@ export async function openPartial(path: string, wanted: Wanted, signal: AbortSig
     return open(path, constants.O_RDWR | constants.O_CREAT);
   });
   let hash: Hash = createHash('sha256');
-  let size = 0;
+  let chunks = new ChunkSummer();
   let joined = false;
   let appending = false;
   let isOpen = true;
+
+  function sum(bytes: Uint8Array): void {
+    hash.update(bytes);
+    chunks.update(bytes);
+  }
 
   async function restart(): Promise<void> {
     await guarded(async () => {
@@ -81,6 +90,7 @@ export async function openPartial(path: string, wanted: Wanted, signal: AbortSig
       await rm(notePath, { force: true });
     });
     hash = createHash('sha256');
+    chunks = new ChunkSummer();
     size = 0;
     joined = false;
     note = undefined;
@@ -103,8 +113,7 @@ export async function openPartial(path: string, wanted: Wanted, signal: AbortSig
   try {
     const found = await guarded(() => file.stat());
     if (found.size > 0 && isWorthKeeping(found, note, wanted)) {
-      hash = createHash('sha256');
-      size = await guarded(() => hashFile(file, hash, signal));
+      size = await guarded(() => readWhole(file, sum, signal));
       joined = true;
     } else {
       await restart();
@@ -122,6 +131,7 @@ export async function openPartial(path: string, wanted: Wanted, signal: AbortSig
       return joined;
     },
     sha256: () => hash.copy().digest('hex'),
+    chunkSums: () => chunks.sums(),
     resume(url) {
       if (size === 0) return undefined;
       const range = { range: `bytes=${size}-` };
@@ -149,14 +159,14 @@ export async function openPartial(path: string, wanted: Wanted, signal: AbortSig
       });
       appending = size > 0;
     },
-    async append(chunks) {
+    async append(batch) {
       joined ||= appending;
       appending = false;
-      const writing = guarded(() => writeAll(file, chunks, size));
+      const writing = guarded(() => writeAll(file, batch, size));
       // Hashing goes on while the disk is busy.
-      for (const chunk of chunks) hash.update(chunk);
+      for (const bytes of batch) sum(bytes);
       await writing;
-      size += byteLength(chunks);
+      size += byteLength(batch);
     },
     restart,
     async finish() {
@@ -217,8 +227,12 @@ async function readNote(path: string): Promise<Note | undefined> {
   };
 }
 
-/** Feeds the whole file to the hash; resolves to its size in bytes. */
-export async function hashFile(file: FileHandle, hash: Hash, signal: AbortSignal): Promise<number> {
+/** Reads the whole file, piece by piece; resolves to its size in bytes. */
+export async function readWhole(
+  file: FileHandle,
+  take: (bytes: Uint8Array) => void,
+  signal: AbortSignal,
+): Promise<number> {
   let current = Buffer.allocUnsafe(READ_BUFFER);
   let next = Buffer.allocUnsafe(READ_BUFFER);
   let position = 0;
@@ -227,19 +241,24 @@ export async function hashFile(file: FileHandle, hash: Hash, signal: AbortSignal
     if (signal.aborted) throw interrupted();
     position += bytesRead;
     const reading = file.read(next, 0, READ_BUFFER, position);
-    hash.update(current.subarray(0, bytesRead));
+    take(current.subarray(0, bytesRead));
     ({ bytesRead } = await reading);
     [current, next] = [next, current];
   }
   return position;
 }
 
-async function writeAll(file: FileHandle, chunks: readonly Uint8Array[], position: number): Promise<void> {
-  const length = byteLength(chunks);
-  const { bytesWritten } = await file.writev(chunks, position);
+/** Writes all of it at `position`, or rejects with the system's error. */
+export async function writeAll(
+  file: FileHandle,
+  batch: readonly Uint8Array[],
+  position: number,
+): Promise<void> {
+  const length = byteLength(batch);
+  const { bytesWritten } = await file.writev(batch, position);
   if (bytesWritten === length) return;
   // A disk that fills up takes a part; what is left says why.
-  const rest = Buffer.concat(chunks).subarray(bytesWritten);
+  const rest = Buffer.concat(batch).subarray(bytesWritten);
   let done = 0;
   while (done < rest.length) {
     done += (await file.write(rest, done, rest.length - done, position + bytesWritten + done)).bytesWritten;

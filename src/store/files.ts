@@ -1,6 +1,6 @@
 // Files as a build needs them: durable renames, copies that stay sparse, and failures that say what to do.
 import { randomBytes } from 'node:crypto';
-import { constants, type Stats, statfsSync, statSync } from 'node:fs';
+import { constants, existsSync, type Stats, statfsSync, statSync } from 'node:fs';
 import {
   chmod,
   copyFile,
@@ -43,6 +43,19 @@ export function tempBeside(path: string): string {
 
 export function uniqueName(): string {
   return `${process.pid}-${randomBytes(6).toString('hex')}`;
+}
+
+/** As `mkdir -p`. Node's own never returns where a file system refuses new folders with ENOENT (/proc, autofs). */
+export async function makeAll(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    const code = errorCode(error);
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return;
+    if (code !== 'ENOENT' || existsSync(dirname(path))) throw error;
+    await makeAll(dirname(path));
+    await makeAll(path);
+  }
 }
 
 export async function fsyncFile(path: string): Promise<void> {
@@ -149,7 +162,7 @@ async function copySparse(from: string, to: string, o: CopyOptions): Promise<voi
     throw ioError(error, 'cannot read', from);
   });
   try {
-    const { mode } = await source.stat();
+    const { mode, blocks } = await source.stat();
     const writer = await openSparseWriter(to).catch((error: unknown) => {
       throw ioError(error, 'cannot write', to);
     });
@@ -160,7 +173,7 @@ async function copySparse(from: string, to: string, o: CopyOptions): Promise<voi
     } catch (error) {
       await writer.abort();
       o.signal?.throwIfAborted();
-      throw ioError(error, `cannot copy ${from} to`, to);
+      throw ioError(error, `cannot copy ${from} to`, to, blocks * 512);
     }
   } finally {
     await source.close();
@@ -251,8 +264,8 @@ function existingAncestor(path: string): string {
   return place;
 }
 
-/** The topmost directory of the file system that holds `path`. */
-function mountPoint(path: string): string {
+/** The topmost directory of the file system that holds `path`, or will hold it once it exists. */
+export function mountPoint(path: string): string {
   let place = existingAncestor(path);
   const device = statSync(place).dev;
   while (dirname(place) !== place && statSync(dirname(place)).dev === device) place = dirname(place);
@@ -308,6 +321,25 @@ export function ioError(error: unknown, doing: string, path: string, neededBytes
   }
 }
 
+/** A program's words for it. */
+const NO_SPACE_WORDS = /No space left on device|Disk quota exceeded/;
+
+/**
+ * Whether an error says that a file system is full: of a system call, of res, or of a program that was run.
+ */
+export function isNoSpace(error: unknown): boolean {
+  if (!(error instanceof ResError)) return ['ENOSPC', 'EDQUOT'].includes(errorCode(error) ?? '');
+  if (error.code === 'command-failed')
+    return error.command?.tail.some((line) => NO_SPACE_WORDS.test(line)) ?? false;
+  return error.code === 'no-space';
+}
+
+/** As the `no-space` of `ioError`, whatever said that there is none. */
+export function noSpaceError(error: Error, doing: string, path: string, neededBytes?: number): ResError {
+  const quota = errorCode(error) === 'EDQUOT';
+  return noSpace(`${doing} ${path}`, path, quota ? 'EDQUOT' : 'ENOSPC', neededBytes, error);
+}
+
 function noSpace(
   what: string,
   path: string,
@@ -329,7 +361,8 @@ function noSpace(
   });
 }
 
-function bytesText(bytes: number): string {
+/** `3.2 MiB`, for messages. */
+export function bytesText(bytes: number): string {
   const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
   let value = bytes;
   let unit = 0;

@@ -1,7 +1,6 @@
 // Who holds a lock, as written into its file, and whether that process still lives.
-import { execFileSync } from 'node:child_process';
-import { readFileSync, readlinkSync } from 'node:fs';
-import { statfs } from 'node:fs/promises';
+import { createHash, randomBytes } from 'node:crypto';
+import { readFileSync, readlinkSync, statfsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { errorCode } from './files.js';
 
@@ -51,6 +50,33 @@ export function parseHolder(text: string): Holder | undefined {
   return { host, pid, start, boot, pids, doing, since, token };
 }
 
+/** How names of this process's own begin; looked up once. */
+let ownName: string | undefined;
+
+/** A name that nothing else has, and that tells whose it is: see `ownerIsDead`. */
+export function nameOfOwn(): string {
+  ownName ??= `${process.pid}-${hereHash()}-${shortHash(startTime(process.pid) ?? '')}`;
+  return `${ownName}-${randomBytes(6).toString('hex')}`;
+}
+
+/** Whether a name was made by `nameOfOwn` of a process that certainly is no more. */
+export function ownerIsDead(name: string): boolean {
+  const [, pid = '', here, start] = /^(\d+)-([0-9a-f]{8})-([0-9a-f]{8})-[0-9a-f]{12}$/.exec(name) ?? [];
+  if (here !== hereHash() || start === shortHash('')) return false;
+  const now = startTime(Number(pid));
+  return now === undefined || (now !== '' && shortHash(now) !== start);
+}
+
+/** Of where a pid counts. */
+function hereHash(): string {
+  const { boot, pids } = surroundings();
+  return shortHash(`${hostname()}\0${boot}\0${pids}`);
+}
+
+function shortHash(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 8);
+}
+
 /** `res build raw-disk (pid 4711 on lab3, since 12:03)` */
 export function describeHolder(holder: Holder): string {
   const since = new Date(holder.since);
@@ -71,11 +97,11 @@ const LOCAL_FILE_SYSTEMS: ReadonlySet<number> = new Set([
  * `dead` is certain; `unknown` is a process that cannot be seen from here (another host or container), of which only the
  * heartbeat can tell.
  */
-export async function lifeOf(holder: Holder, dir: string): Promise<'alive' | 'dead' | 'unknown'> {
+export function lifeOf(holder: Holder, dir: string): 'alive' | 'dead' | 'unknown' {
   const here = surroundings();
   if (holder.boot !== here.boot) {
     // On a local file system that kernel can only have been an earlier one of this machine.
-    return LOCAL_FILE_SYSTEMS.has((await statfs(dir)).type) ? 'dead' : 'unknown';
+    return LOCAL_FILE_SYSTEMS.has(statfsSync(dir).type) ? 'dead' : 'unknown';
   }
   if (holder.host !== hostname() || holder.pids !== here.pids) return 'unknown';
   const start = startTime(holder.pid);
@@ -93,6 +119,8 @@ function startTime(pid: number): string | undefined {
     return fields[0] === 'Z' || fields[0] === 'X' ? undefined : (fields[22 - 3] ?? '');
   }
   try {
+    // Elsewhere only; reading it takes longer than all else here.
+    const { execFileSync } = process.getBuiltinModule('node:child_process');
     return execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' }).trim() || undefined;
   } catch (error) {
     // Without ps: at least whether the pid is in use.

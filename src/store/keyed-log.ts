@@ -3,10 +3,11 @@
 // The first line is a header with the format's name and version, each further one a record: CRC32 in hex, a space, and the JSON
 // of [key, value] in ASCII; the last record of a key counts, null deletes. The sum of a record starts from the version, so
 // that a record is never read under another version's meaning. Writers append (O_APPEND) whole records behind a line break, so that
-// a record torn by a crash spoils no other; the file is rewritten (temporary name, rename) when most of it is dead.
+// a record torn by a crash spoils no other; the file is rewritten (temporary name, rename) when most of it is dead. Who rewrites
+// holds the mark `.compact` beside the file, one process at a time; who appends takes no notice of it.
 import { randomBytes } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
-import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { ResError } from '../model/error.js';
@@ -24,8 +25,12 @@ export interface KeyedLogOptions<V> {
 const FORMAT = 'res-log';
 /** Below this many bytes a rewrite gains nothing. */
 const COMPACT_ABOVE = 64 * 1024;
-/** A rewrite under way holds its temporary name; after this long (ms) its process is taken for dead. */
+/** The mark of a rewrite by a process that cannot be seen from here counts for this long (ms). */
 const REWRITE_STALE = 10 * 60 * 1000;
+/** One without a name in it: its process is about to write it, or was killed before. */
+const TORN_STALE = 5 * 1000;
+/** Ending of the name of that mark. */
+const MARK = '.compact';
 /** More than the first line has, bytes. */
 const HEAD_SIZE = 256;
 const WRITE_SIZE = 1024 * 1024;
@@ -262,22 +267,13 @@ export class KeyedLog<V> {
   }
 
   #takeRecord(block: Buffer, start: number, end: number, origin: number, base: number): void {
-    const sum = start + 8 < end && block[start + 8] === SPACE ? parseHex(block, start) : undefined;
-    const payload = start + 9;
-    const keyEnd = sum === undefined ? -1 : findKeyEnd(block, payload, end);
-    if (
-      sum === undefined ||
-      keyEnd === -1 ||
-      block[end - 1] !== CLOSING_BRACKET ||
-      crc32(block.subarray(payload, end), this.#options.version) !== sum
-    ) {
+    const record = parseRecord(block, start, end, this.#options.version);
+    if (record === undefined) {
       this.#noteDamage(base + start);
       return;
     }
     this.#seen.records++;
-    const raw = block.toString('latin1', payload + 2, keyEnd);
-    const key = raw.includes('\\') ? String(JSON.parse(`"${raw}"`)) : raw;
-    const value = keyEnd + 2;
+    const { key, value } = record;
     if (end - value === 5 && block.toString('latin1', value, end - 1) === 'null') this.#entries.delete(key);
     else this.#entries.set(key, origin + value);
   }
@@ -318,6 +314,7 @@ export class KeyedLog<V> {
     }
     const { offset, records } = this.#seen;
     if (offset > COMPACT_ABOVE && records > 2 * this.#entries.size) await this.#rewrite();
+    else await removeDeadMark(`${this.#path}${MARK}`);
   }
 
   /** Of another version, or so damaged that it cannot be told what it is. */
@@ -375,38 +372,75 @@ export class KeyedLog<V> {
 
   /** Replaces the file by one with live records only. False, with nothing done, while another process does so or room is short. */
   async #rewrite(): Promise<boolean> {
-    const temp = `${this.#path}.compact`;
-    const file = await openNew(temp);
-    if (file === undefined) {
-      await removeStale(temp);
-      return false;
-    }
-    let old: FileHandle | undefined;
+    const mark = `${this.#path}${MARK}`;
     try {
-      old = await openToRead(this.#path);
+      if (!(await claimMark(mark))) return false;
+      try {
+        return await this.#rewriteAlone(`${mark}.tmp`);
+      } finally {
+        await rm(mark, { force: true });
+      }
+    } catch (error) {
+      const told = ioError(error, 'cannot write', this.#path);
+      // A second copy needs room that appending does not.
+      if (told.code === 'no-space') return false;
+      throw told;
+    }
+  }
+
+  async #rewriteAlone(temp: string): Promise<boolean> {
+    const old = await openToRead(this.#path);
+    // One that a killed process left is overwritten.
+    const file = await open(temp, 'w').catch(async (error: unknown) => {
+      await old?.close();
+      throw error;
+    });
+    try {
       this.#read();
       if (this.#isAlien() || (old && !(await this.#isCurrent((await old.stat()).ino)))) {
         await rm(temp);
         return false;
       }
-      const taken = this.#seen.offset;
       const header = this.#header();
-      const { size, records } = await this.#writeLive(file, header);
+      let { size, records } = await this.#writeLive(file, header);
       await file.datasync();
+      for (;;) {
+        const late = await this.#takeLate(old);
+        if (late.size === 0) break;
+        const bytes = linesOf(late.values());
+        await writeAll(file, bytes);
+        await file.datasync();
+        size += bytes.length;
+        records += late.size;
+      }
+      const taken = this.#seen.offset;
+      // Two may have taken the mark of a dead one away at once, and the second have begun anew.
+      if ((await file.stat()).ino !== (await stat(temp)).ino) return false;
       await rename(temp, this.#path);
       await fsyncDir(dirname(this.#path));
       this.#seen = { ...NOTHING_SEEN, head: header.trimEnd(), offset: size, records, headed: true };
-      if (old) await this.#carryOver(old, taken);
+      if (old) await this.#carryOver(await this.#recordsAfter(old, taken));
+      this.#read();
       return true;
     } catch (error) {
       await rm(temp, { force: true });
-      // A second copy needs room that appending does not.
-      if (ioError(error, 'cannot write', this.#path).code === 'no-space') return false;
       throw error;
     } finally {
       await file.close();
       await old?.close();
     }
+  }
+
+  /** Takes in what others have appended to the file since it was last read: the last record of each key. */
+  async #takeLate(old: FileHandle | undefined): Promise<Late> {
+    const from = this.#seen.offset;
+    this.#read();
+    return old && this.#seen.offset > from ? this.#recordsAfter(old, from, this.#seen.offset) : new Map();
+  }
+
+  async #recordsAfter(file: FileHandle, from: number, to?: number): Promise<Late> {
+    const end = to ?? (await file.stat()).size;
+    return lastRecords(readRange(file.fd, from, Math.max(from, end)), this.#options.version);
   }
 
   async #writeLive(file: FileHandle, header: string): Promise<{ size: number; records: number }> {
@@ -433,20 +467,30 @@ export class KeyedLog<V> {
   }
 
   /**
-   * What others appended to the old file before the rename: their records go to the new one. (Who appends later finds the file
-   * replaced, and appends again.)
+   * What others appended to the old file just before the rename goes to the new one, where it is the last that was written of its
+   * key: a later record of it stands behind the rewritten part. (Who appends to the old file after the rename finds it replaced, and
+   * appends again.)
    */
-  async #carryOver(old: FileHandle, from: number): Promise<void> {
-    const { size } = await old.stat();
-    if (size <= from) return;
-    const late = Buffer.alloc(size - from);
-    const { bytesRead } = await old.read(late, 0, late.length, from);
-    const whole = late.subarray(0, late.lastIndexOf(NEWLINE, bytesRead - 1) + 1);
-    if (whole.length === 0) return;
-    const file = await open(this.#path, 'a');
+  async #carryOver(late: Late): Promise<void> {
+    if (late.size === 0) return;
+    const file = await open(this.#path, 'a+');
     try {
-      await writeAll(file, Buffer.concat([Buffer.from('\n'), whole]));
-      await file.datasync();
+      let from = this.#seen.offset;
+      for (let missing = late; ; ) {
+        const { size } = await file.stat();
+        const there = await this.#recordsAfter(file, from, size);
+        missing = without(missing, there);
+        if (missing.size === 0) return;
+        const bytes = linesOf(missing.values());
+        await writeAll(file, bytes);
+        await file.datasync();
+        // Who wrote a record of one of these keys in between was overtaken just now: that one again.
+        const written = readRange(file.fd, size, (await file.stat()).size);
+        const mine = written.indexOf(bytes);
+        const overtaken = lastRecords(written.subarray(0, mine), this.#options.version);
+        missing = without(overtaken, without(overtaken, missing));
+        from = size + mine + bytes.length;
+      }
     } finally {
       await file.close();
     }
@@ -483,6 +527,50 @@ function parseHeader(line: Buffer): number | undefined {
   if (typeof header !== 'object' || header === null || !('format' in header) || !('version' in header))
     return undefined;
   return header.format === FORMAT && typeof header.version === 'number' ? header.version : undefined;
+}
+
+/** The key of the record in a line, and where its value begins; undefined for what is no whole record of this version. */
+function parseRecord(
+  block: Buffer,
+  start: number,
+  end: number,
+  version: number,
+): { readonly key: string; readonly value: number } | undefined {
+  const sum = start + 8 < end && block[start + 8] === SPACE ? parseHex(block, start) : undefined;
+  const payload = start + 9;
+  const keyEnd = sum === undefined ? -1 : findKeyEnd(block, payload, end);
+  if (
+    sum === undefined ||
+    keyEnd === -1 ||
+    block[end - 1] !== CLOSING_BRACKET ||
+    crc32(block.subarray(payload, end), version) !== sum
+  )
+    return undefined;
+  const raw = block.toString('latin1', payload + 2, keyEnd);
+  return { key: raw.includes('\\') ? String(JSON.parse(`"${raw}"`)) : raw, value: keyEnd + 2 };
+}
+
+/** Records of others, as their lines, by key. */
+type Late = ReadonlyMap<string, string>;
+
+/** The last whole record of each key. */
+function lastRecords(bytes: Buffer, version: number): Late {
+  const last = new Map<string, string>();
+  let start = 0;
+  for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, start)) {
+    const record = parseRecord(bytes, start, end, version);
+    if (record) last.set(record.key, bytes.toString('latin1', start, end));
+    start = end + 1;
+  }
+  return last;
+}
+
+function linesOf(records: Iterable<string>): Buffer {
+  return Buffer.from(`\n${[...records].join('\n')}\n`, 'latin1');
+}
+
+function without(records: Late, others: Late): Late {
+  return new Map([...records].filter(([key]) => !others.has(key)));
 }
 
 /** Position of the quote that ends the key of `["key",`, or -1. */
@@ -544,15 +632,6 @@ async function writeAll(file: FileHandle, bytes: Buffer): Promise<void> {
   while (done < bytes.length) done += (await file.write(bytes, done, bytes.length - done)).bytesWritten;
 }
 
-async function openNew(path: string): Promise<FileHandle | undefined> {
-  try {
-    return await open(path, 'wx');
-  } catch (error) {
-    if (errorCode(error) === 'EEXIST') return undefined;
-    throw error;
-  }
-}
-
 async function openToRead(path: string): Promise<FileHandle | undefined> {
   try {
     return await open(path, 'r');
@@ -562,10 +641,37 @@ async function openToRead(path: string): Promise<FileHandle | undefined> {
   }
 }
 
-async function removeStale(temp: string): Promise<void> {
+/**
+ * Makes the mark of a rewrite, with the name of this process in it. False while another process rewrites; the mark of a dead
+ * one is removed, for the next flush. Rejects with the system's error.
+ */
+async function claimMark(mark: string): Promise<boolean> {
+  // Read only where something is rewritten: a start of res that writes nothing pays nothing for it.
+  const { thisProcess } = await import('./holder.js');
+  const holder = JSON.stringify(thisProcess('rewrite', randomBytes(8).toString('hex')));
   try {
-    const { mtimeMs } = await stat(temp);
-    if (Date.now() - mtimeMs > REWRITE_STALE) await rm(temp, { force: true });
+    await writeFile(mark, holder, { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST') await removeDeadMark(mark);
+    else await rm(mark, { force: true });
+    if (errorCode(error) === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+/** With what its process has written of the new file. Rejects with the system's error. */
+async function removeDeadMark(mark: string): Promise<void> {
+  if (statSync(mark, { throwIfNoEntry: false }) === undefined) return;
+  const { lifeOf, parseHolder } = await import('./holder.js');
+  try {
+    const holder = parseHolder(await readFile(mark, 'utf8'));
+    const life = holder ? await lifeOf(holder, dirname(mark)) : 'unknown';
+    const age = Date.now() - (await stat(mark)).mtimeMs;
+    const isDead = life === 'dead' || (life === 'unknown' && age > (holder ? REWRITE_STALE : TORN_STALE));
+    if (!isDead) return;
+    await rm(`${mark}.tmp`, { force: true });
+    await rm(mark, { force: true });
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw error;
   }

@@ -1,10 +1,10 @@
 // Where the things of a workspace lie: `.res/` beside the manifest, hidden from version control by itself.
-import { existsSync } from 'node:fs';
-import { mkdir, stat, writeFile } from 'node:fs/promises';
-import { dirname, join, relative, resolve } from 'node:path';
+import { writeFile } from 'node:fs/promises';
+import { join, relative, resolve } from 'node:path';
 import type { Env } from '../model/env.js';
 import { ResError } from '../model/error.js';
-import { errorCode, ioError } from './files.js';
+import { errorCode, ioError, makeAll } from './files.js';
+import { readUserConfig } from './user-config.js';
 
 /** All absolute. */
 export interface WorkspacePaths {
@@ -20,13 +20,32 @@ export interface WorkspacePaths {
   readonly builds: string;
 }
 
-/** RES_STORE moves the store; a relative one starts from the manifest's folder. */
-export function workspacePaths(manifestDir: string, env: Env): WorkspacePaths {
+export interface StorePlace {
+  /** Absolute. */
+  readonly path: string;
+  /** Who says so. */
+  readonly by: 'RES_STORE' | 'config' | 'default';
+}
+
+/**
+ * RES_STORE moves the store, a relative one from the manifest's folder; else `store` in the user's configuration does.
+ * Throws ResError `config-invalid`.
+ */
+export function storePlace(manifestDir: string, env: Env): StorePlace {
   const dir = resolve(manifestDir);
-  const root = join(dir, '.res');
+  if (env.RES_STORE) return { path: resolve(dir, env.RES_STORE), by: 'RES_STORE' };
+  const { store } = readUserConfig(env);
+  return store === undefined
+    ? { path: join(dir, '.res', 'store'), by: 'default' }
+    : { path: store, by: 'config' };
+}
+
+/** Throws ResError `config-invalid`. */
+export function workspacePaths(manifestDir: string, env: Env): WorkspacePaths {
+  const root = join(resolve(manifestDir), '.res');
   return {
     root,
-    store: env.RES_STORE ? resolve(dir, env.RES_STORE) : join(root, 'store'),
+    store: storePlace(manifestDir, env).path,
     state: join(root, 'state'),
     partial: join(root, 'partial'),
     tmp: join(root, 'tmp'),
@@ -45,7 +64,10 @@ export async function prepareWorkspace(paths: WorkspacePaths): Promise<void> {
   await makeFolder(paths.root, 'Work in a copy of the folder that you can write to.');
   const inside = [paths.state, paths.partial, paths.tmp, paths.logs, paths.builds];
   await Promise.all(inside.map((path) => makeFolder(path, `Check the mode of ${paths.root}.`)));
-  await makeFolder(paths.store, 'Set RES_STORE to a folder that you can write to.');
+  await makeFolder(
+    paths.store,
+    'Set RES_STORE, or `store` in your configuration, to a folder that you can write to.',
+  );
   const ignore = join(paths.root, '.gitignore');
   try {
     await writeFile(ignore, '*\n', { flag: 'wx' });
@@ -66,18 +88,5 @@ async function makeFolder(path: string, hint: string): Promise<void> {
         ? `${what}: a file is in the way`
         : ioError(error, 'cannot create the folder', path).message;
     throw new ResError('io', message, { hint, cause: error });
-  }
-}
-
-/** As `mkdir -p`. Node's own never returns where a file system refuses new folders with ENOENT (/proc, autofs). */
-export async function makeAll(path: string): Promise<void> {
-  try {
-    await mkdir(path);
-  } catch (error) {
-    const code = errorCode(error);
-    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return;
-    if (code !== 'ENOENT' || existsSync(dirname(path))) throw error;
-    await makeAll(dirname(path));
-    await makeAll(path);
   }
 }

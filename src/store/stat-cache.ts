@@ -4,8 +4,17 @@
 // change (git's racy-clean rule). So each record holds that clock as it stood before the content was read, and is trusted only
 // if the last change lies a tick or more before it. ctime counts beside mtime: no program can set it back.
 import { createHash } from 'node:crypto';
-import { type BigIntStats, lstatSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import {
+  type BigIntStats,
+  closeSync,
+  fstatSync,
+  lstatSync,
+  openSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { setImmediate as breathe, setTimeout as sleep } from 'node:timers/promises';
 import { CHUNK_SIZE, type Digest, digestAlgorithm } from '../model/digest.js';
@@ -238,11 +247,8 @@ class Clock {
     const last = this.#readings.get(dir);
     const when = performance.now();
     if (last && when - last.when < CLOCK_AGE) return last.time;
-    const probe = join(dir, `.clock.${uniqueName()}.tmp`);
     try {
-      writeFileSync(probe, '.', { flag: 'wx' });
-      const time = statSync(probe, { bigint: true }).mtimeNs;
-      rmSync(probe);
+      const time = timeIn(dir);
       this.#readings.set(dir, { time, when });
       return time;
     } catch (error) {
@@ -251,6 +257,26 @@ class Clock {
       return 0n;
     }
   }
+}
+
+const PROBE = /^\.clock\..*\.tmp$/;
+
+function timeIn(dir: string): bigint {
+  const probe = join(dir, `.clock.${uniqueName()}.tmp`);
+  const fd = openSync(probe, 'wx');
+  try {
+    // Its name goes first: of a process that is killed nothing stays, but for a moment just here.
+    rmSync(probe);
+    writeSync(fd, '.');
+    return fstatSync(fd, { bigint: true }).mtimeNs;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Removes what a process left in the folder of the clock that was killed while it asked for the time. Rejects with the system's error. */
+export async function removeProbes(dir: string): Promise<void> {
+  for (const name of await readdir(dir)) if (PROBE.test(name)) await rm(join(dir, name), { force: true });
 }
 
 /** The clock time from which on a reading of the content can be trusted; `now`: what the clock shows. */

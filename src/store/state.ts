@@ -78,12 +78,12 @@ const VERSION = 1;
  * @param root the workspace's folder, absolute: what res made in it is known to be its own wherever the folder is moved
  */
 export function openState(dir: string, root?: string): State {
-  const open = <V>(name: string, decode: (value: unknown) => V | undefined, keys: { root?: string } = {}) =>
-    KeyedLog.open(join(dir, `${name}.log`), { version: VERSION, decode, ...keys });
+  const open = <V>(name: string, decode: (value: unknown) => V | undefined) =>
+    KeyedLog.open(join(dir, `${name}.log`), { version: VERSION, decode });
   const logs = {
     traces: open('traces', decodeTrace),
     files: open('files', decodeFile),
-    outputs: open('outputs', decodeOutput, root === undefined ? {} : { root }),
+    outputs: openOutputs(dir, root),
     nodes: open('nodes', decodeNode),
     tools: open('tools', decodeTool),
     kept: open('kept', (value) => (typeof value === 'string' ? value : undefined)),
@@ -102,6 +102,15 @@ export function openState(dir: string, root?: string): State {
       return all.flatMap((log) => log.damage);
     },
   };
+}
+
+/** Of the state, what stands at output paths. Throws ResError `io`. */
+export function openOutputs(dir: string, root?: string): KeyedLog<OutputRecord> {
+  return KeyedLog.open(join(dir, 'outputs.log'), {
+    version: VERSION,
+    decode: decodeOutput,
+    ...(root === undefined ? {} : { root }),
+  });
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -137,12 +146,19 @@ function decodeList<T>(
   return list;
 }
 
-function decodeTrace(value: unknown): Trace | undefined {
+/** Undefined for what is no trace. */
+export function decodeTrace(value: unknown): Trace | undefined {
   if (!isFields(value) || !isAmount(value.durationMs) || !isAmount(value.at)) return undefined;
   const content = decodeList(value.content, decodeItem);
   if (!content) return undefined;
-  const trace = { content, durationMs: value.durationMs, at: value.at };
-  return value.asIs === true ? { ...trace, asIs: true } : trace;
+  const { durationMs, at, diskBytes } = value;
+  return {
+    content,
+    durationMs,
+    at,
+    ...(value.asIs === true ? { asIs: true } : {}),
+    ...(isAmount(diskBytes) ? { diskBytes } : {}),
+  };
 }
 
 function decodeItem(value: unknown): Item | undefined {

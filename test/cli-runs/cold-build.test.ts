@@ -1,6 +1,7 @@
 // The main job from nothing: parts of a release become a kernel, a client and a disk image, and nothing else is kept.
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { GLIMPSE_BYTES } from '../../src/kinds/glimpse.js';
 import { has, tool } from '../rig/tools.js';
 import { diskBytes, filesBelow, openRelease, outcome } from './engine-scene.js';
 
@@ -34,8 +35,10 @@ describe.skipIf(!has('qemu-img', 'mke2fs', 'e2fsck'))('a cold build of the vSwar
     const raw = statSync(work.path('resources/disk-image.raw'));
     expect(raw.blocks * 512).toBeLessThan(raw.size / 2);
     await tool(['e2fsck', '-fn', work.path('resources/disk-image.raw')]);
+    // Before that, the beginning of the image was looked at once, to know how much room it takes.
+    const looked = (name: string) => (name === amd64.parts[0] ? GLIMPSE_BYTES : 0);
     for (const name of Object.keys(amd64.assets))
-      expect(server.bytesSent(release.asset(name)), name).toBe(asset(name).length);
+      expect(server.bytesSent(release.asset(name)), name).toBe(asset(name).length + looked(name));
   });
 
   it('keeps one copy of everything: outputs and downloads, no intermediates, no temporaries', async () => {

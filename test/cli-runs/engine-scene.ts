@@ -94,7 +94,7 @@ export async function openRelease(
   };
 }
 
-function sceneIn(work: Workspace, base: Env): Scene {
+export function sceneIn(work: Workspace, base: Env): Scene {
   const options = ({ env = {}, timeoutMs }: SceneRunOptions = {}): RunOptions => ({
     cwd: work.dir,
     env: { ...base, ...env },

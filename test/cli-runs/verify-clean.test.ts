@@ -44,7 +44,7 @@ describe('verify', () => {
     const run = await site.res('verify data kernel');
     expectFailed(run, []);
     expect(run.stdout).toMatch(
-      /mismatch resources\/kernel \(kernel, output\)\n {9}expected sha256:[0-9a-f]{64}\n {9}found {4}sha256:[0-9a-f]{64}\n/,
+      /modified resources\/kernel \(kernel, output\)\n {9}expected sha256:[0-9a-f]{64}\n {9}found {4}sha256:[0-9a-f]{64}\n/,
     );
     expect(run.stdout).toMatch(/6 files checked, .*: 1 not as recorded/);
     expect(site.work.read('resources/kernel').equals(before)).toBe(true);
@@ -69,7 +69,7 @@ describe('verify', () => {
     flip(path, 7_999_999);
     const run = await site.res('verify');
     expectFailed(run, []);
-    expect(run.stdout).toMatch(/mismatch resources\/data\.bin .*\n.*expected tree:/);
+    expect(run.stdout).toMatch(/modified resources\/data\.bin .*\n.*expected tree:/);
   });
 
   it('names an object of the store in which one byte was flipped', async () => {
@@ -78,7 +78,8 @@ describe('verify', () => {
     flip(object);
     const run = await site.res('verify');
     expectFailed(run, []);
-    expect(run.stdout).toContain(object.slice(site.work.dir.length + 1));
+    expect(run.stdout).toContain(`damaged  ${object.slice(site.work.dir.length + 1)}`);
+    expect(run.stdout).toContain('hint: `res verify --repair` mends what is damaged or missing.');
     expect(run.stdout).toMatch(/1 not as recorded/);
   });
 
@@ -104,6 +105,7 @@ describe('verify', () => {
       place: 'output',
       node: 'kernel',
       state: 'mismatch',
+      change: 'modified',
       expected: `sha256:${site.release.asset('vmlinux').sha256}`,
       actual: expect.stringMatching(/^sha256:[0-9a-f]{64}$/),
       size: 200_000,

@@ -11,6 +11,7 @@ import {
   runProgram,
 } from '../../src/execute/process.js';
 import { isRunning } from '../rig/cli.js';
+import { has } from '../rig/tools.js';
 import { makeWorkspace, removeWorkspaces } from '../rig/workspace.js';
 
 afterEach(removeWorkspaces);
@@ -114,6 +115,20 @@ describe('a program', () => {
     const context = place();
     await runProgram(context, ['sh', '-c', 'sleep 60 & echo $! > pid']);
     expect(await isGone(Number(context.text('pid')))).toBe(true);
+  });
+});
+
+describe('the watch over a program', () => {
+  it.skipIf(!has('perl'))('is none of its children: one that waits for all of them ends', async () => {
+    const waits = `my $n = 0; $n++ while wait() != -1; print "children: $n";`;
+    const { stdout } = await runProgram(place(), ['perl', '-e', waits]);
+    expect(stdout).toBe('children: 0');
+  });
+
+  it('is not seen by it: neither in its open files nor in its arguments', async () => {
+    const script = '(: <&3) 2>/dev/null && echo open; echo "$# $0 $1"';
+    const { stdout } = await runProgram(place(), ['sh', '-c', script, 'zero', 'a b']);
+    expect(stdout).toBe('1 zero a b\n');
   });
 });
 

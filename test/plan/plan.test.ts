@@ -2,6 +2,7 @@
 import { readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
+import { planBuild } from '../../src/execute/build.js';
 import { criticalPaths } from '../../src/execute/priority.js';
 import { selectNodes } from '../../src/graph/select.js';
 import type { NodePlan, Step } from '../../src/model/plan.js';
@@ -219,7 +220,7 @@ describe('a plan', () => {
     workspace.state.nodes.set('other', { ...record, durationMs: 4321 });
     await workspace.state.flush();
     engine.work.write('words.txt', 'w\n');
-    const { steps } = await engine.plan(['other']);
+    const { steps } = (await planBuild(engine.open(), ['other'])).plan;
     expect(steps).toMatchObject([{ node: 'other', expectedMs: 4321, writeBytes: 4, downloadBytes: 0 }]);
   });
 });

@@ -4,6 +4,7 @@ import { resultText } from '../../src/report/build.js';
 import { cleanText } from '../../src/report/clean.js';
 import { doctorJson, doctorText } from '../../src/report/doctor.js';
 import { errorText } from '../../src/report/error.js';
+import { gcText } from '../../src/report/gc.js';
 import { listText } from '../../src/report/list.js';
 import { createPaint } from '../../src/report/paint.js';
 import { planJson, planText } from '../../src/report/plan.js';
@@ -17,7 +18,17 @@ import { digest, graph, node, nodePlan, page80, plan, recipeChanged, stalePlan, 
 
 const planned = {
   plan: stalePlan,
-  space: { fileSystems: [{ path: '/home/ann/exp/resources', neededBytes: 2_600_000_000, freeBytes: 9e10 }] },
+  space: {
+    fileSystems: [
+      {
+        path: '/home/ann/exp/resources',
+        neededBytes: 2_600_000_000,
+        certainBytes: 0,
+        allKnown: true,
+        freeBytes: 9e10,
+      },
+    ],
+  },
   unresolved: [],
 };
 
@@ -129,9 +140,18 @@ disk: 2.4 GiB needed, 83.8 GiB free in /home/ann/exp/resources`,
   });
 
   it('says what room is missing', () => {
-    const space = { fileSystems: [{ path: '/data', neededBytes: 3 * 1024 ** 3, freeBytes: 1024 ** 3 }] };
+    const space = {
+      fileSystems: [
+        { path: '/data', neededBytes: 3 * 1024 ** 3, certainBytes: 0, allKnown: true, freeBytes: 1024 ** 3 },
+      ],
+    };
     expect(planText({ ...planned, space }, page80).at(-1)).toBe(
       'disk: 3.0 GiB needed, 1.0 GiB free in /data: 2.0 GiB short',
+    );
+    const [row] = space.fileSystems;
+    const partly = { fileSystems: row ? [{ ...row, allKnown: false }] : [] };
+    expect(planText({ ...planned, space: partly }, page80)).toContain(
+      'disk: more than 3.0 GiB needed, 1.0 GiB free in /data: 2.0 GiB short',
     );
   });
 
@@ -411,11 +431,44 @@ it('verify names what does not hold', () => {
   expect(verifyText({ ok: true, checked: [ok], bytes: 1 }, page80)).toEqual([
     '1 file checked, 1 B: all as recorded',
   ]);
-  expect(verifyText({ ok: false, checked: [ok, bad], bytes: 2 }, page80).slice(0, 4)).toEqual([
-    'mismatch resources/k (k, output)',
+  const modified = { ...bad, change: 'modified' as const };
+  expect(verifyText({ ok: false, checked: [ok, modified], bytes: 2 }, page80)).toEqual([
+    'modified resources/k (k, output)',
     '         expected x',
     '         found    y',
     '2 files checked, 2 B: 1 not as recorded',
+    '  hint: `res build --overwrite` replaces what was changed by hand, `--as-is`',
+    '        accepts it.',
+  ]);
+  const damaged = { ...ok, state: 'mismatch' as const, change: 'damaged' as const };
+  expect(verifyText({ ok: false, checked: [damaged], bytes: 1 }, page80).slice(-1)).toEqual([
+    '  hint: `res verify --repair` mends what is damaged or missing.',
+  ]);
+});
+
+it('verify --repair says what it did, and what that cost and saved', () => {
+  const mended = { path: '/home/ann/exp/resources/k', place: 'output' as const, node: 'k' };
+  const repair = {
+    mended: [
+      { ...mended, by: 'ranges' as const, fetchedBytes: 1024, savedBytes: 3072 },
+      { ...mended, by: 'download' as const, fetchedBytes: 4096, savedBytes: 0 },
+      { ...mended, by: 'build' as const, fetchedBytes: 0, savedBytes: 0 },
+    ],
+    removed: [{ path: '/home/ann/exp/.res/store/tree/ab', size: 2048 }],
+    kept: [{ path: '/home/ann/exp/resources/d', node: 'd', why: 'changed by hand' }],
+    failed: [{ what: 'data', message: 'not built', hint: 'Do this.' }],
+    fetchedBytes: 5120,
+    savedBytes: 3072,
+  };
+  expect(verifyText({ ok: false, checked: [], bytes: 0, repair }, page80)).toEqual([
+    'mended   resources/k (k): 1.0 KiB fetched, 3.0 KiB saved',
+    'fetched  resources/k (k): 4.0 KiB',
+    'rebuilt  resources/k (k)',
+    'removed  .res/store/tree/ab (2.0 KiB)',
+    'kept     resources/d: changed by hand',
+    'failed   data: not built',
+    '  hint: Do this.',
+    '0 files checked, 0 B: all as recorded; 5.0 KiB fetched, 3.0 KiB saved',
   ]);
 });
 
@@ -424,12 +477,85 @@ it('clean says what went and what was kept', () => {
     removed: [{ path: '/home/ann/exp/resources/k', size: 2048 }],
     kept: ['/home/ann/exp/resources/d'],
     freedBytes: 2048,
+    sharedStore: null,
   };
-  expect(cleanText(report, page80)).toEqual([
+  const lines = [
     'removed resources/k (2.0 KiB)',
     'kept resources/d: changed by hand; --force removes it',
     '1 file removed, 2.0 KiB freed',
+  ];
+  expect(cleanText(report, page80)).toEqual(lines);
+  expect(cleanText({ ...report, sharedStore: '/srv/res' }, page80)).toEqual([
+    ...lines,
+    'kept the store /srv/res: others may use it',
+    '  hint: `res gc` removes what no workspace refers to.',
   ]);
+});
+
+describe('gc', () => {
+  const gone = {
+    dryRun: false,
+    store: '/home/ann/exp/.res/store',
+    removed: [
+      { what: 'partials' as const, count: 1, bytes: 4096 },
+      { what: 'objects' as const, count: 12, bytes: 3 * 1024 ** 3 },
+    ],
+    objects: [
+      {
+        path: '/home/ann/exp/.res/store/cas/ab/abcd',
+        digest: digest('1'),
+        node: 'raw-disk',
+        name: 'disk-image.raw',
+        bytes: 2048,
+        lastUse: 0,
+        referenced: false,
+      },
+    ],
+    spared: [],
+    freedBytes: 3 * 1024 ** 3 + 4096,
+    left: { objects: 1, bytes: 2048 },
+    maxSize: null,
+  };
+
+  it('says what went, objects first, and what is left', () => {
+    const table = [
+      'REMOVED               NUMBER     SIZE',
+      'objects in the store      12  3.0 GiB',
+      'partial downloads          1  4.0 KiB',
+      '3.0 GiB freed; 1 object left, 2.0 KiB',
+    ];
+    expect(gcText(gone, page80, { verbose: false })).toEqual(table);
+    expect(gcText(gone, page80, { verbose: true })).toEqual([
+      'removed .res/store/cas/ab/abcd (raw-disk, disk-image.raw, 2.0 KiB)',
+      ...table,
+    ]);
+  });
+
+  it('says what would go', () => {
+    const [object] = gone.objects;
+    const one = { ...gone, dryRun: true, objects: object ? [{ ...object, node: null, name: null }] : [] };
+    expect(gcText(one, page80, { verbose: true })).toEqual([
+      'would remove .res/store/cas/ab/abcd (2.0 KiB)',
+      'WOULD GO              NUMBER     SIZE',
+      'objects in the store      12  3.0 GiB',
+      'partial downloads          1  4.0 KiB',
+      '3.0 GiB would be freed; 1 object left, 2.0 KiB',
+    ]);
+  });
+
+  it('says what it left although it was to go, and that the store is too large still', () => {
+    const spared = [
+      { path: '/home/ann/exp/.res/store/cas/cd/cdef', why: 'in-use' as const },
+      { path: '/home/ann/exp/.res/store/cas/ef/ef01', why: 'not-permitted' as const },
+    ];
+    const report = { ...gone, removed: [], objects: [], spared, freedBytes: 0, maxSize: 1024 };
+    expect(gcText(report, page80, { verbose: false })).toEqual([
+      'left .res/store/cas/cd/cdef: a build is using it',
+      "left .res/store/cas/ef/ef01: it is another user's",
+      'nothing to remove; 1 object left, 2.0 KiB',
+      'warning: that is more than 1.0 KiB: the rest is in use, or kept by `keep: always`',
+    ]);
+  });
 });
 
 it('doctor has a word for each state and what to do below', () => {

@@ -4,12 +4,14 @@ import type { BuildEvent } from '../../src/model/event.js';
 import { cleanJson } from '../../src/report/clean.js';
 import { doctorJson } from '../../src/report/doctor.js';
 import { envReport } from '../../src/report/env.js';
+import { gcJson } from '../../src/report/gc.js';
 import { drawing } from '../../src/report/graph-edges.js';
 import { graphJson } from '../../src/report/graph-json.js';
 import { listJson } from '../../src/report/list.js';
 import { planJson } from '../../src/report/plan.js';
 import { showJson } from '../../src/report/show.js';
 import { statusJson } from '../../src/report/status.js';
+import { verifyJson } from '../../src/report/verify.js';
 import { whyJson } from '../../src/report/why.js';
 import { validator } from '../rig/schemas.js';
 import { digest, graph, node, nodePlan, recipeChanged, stalePlan } from './samples.js';
@@ -29,7 +31,7 @@ const reports: Record<string, unknown> = {
   status: statusJson(stalePlan),
   plan: planJson({
     plan: { ...stalePlan, blocked: [{ node: 'a', path: '/a', is: 'changed' }] },
-    space: { fileSystems: [{ path: '/', neededBytes: 1, freeBytes: 2 }] },
+    space: { fileSystems: [{ path: '/', neededBytes: 1, certainBytes: 0, allKnown: true, freeBytes: 2 }] },
     unresolved: [{ node: 'a', message: 'offline' }],
   }),
   why: whyJson({
@@ -49,15 +51,39 @@ const reports: Record<string, unknown> = {
     sha256: [null],
   }),
   graph: graphJson(drawing(graph, graph.order, ['all'], () => null)),
-  verify: {
+  verify: verifyJson({
     ok: false,
     checked: [
       { path: '/a', place: 'store', node: null, state: 'missing', expected: 'x', actual: null, size: 1 },
+      {
+        ...{ path: '/a', place: 'output', node: 'a', state: 'mismatch', change: 'damaged' },
+        ...{ expected: 'x', actual: 'y', size: 1 },
+      },
     ],
     bytes: 1,
-  },
+    repair: {
+      mended: [{ path: '/a', place: 'output', node: 'a', by: 'ranges', fetchedBytes: 1, savedBytes: 2 }],
+      removed: [{ path: '/b', size: 1 }],
+      kept: [{ path: '/c', node: 'c', why: 'changed' }],
+      failed: [{ what: 'd', message: 'no', hint: null }],
+      fetchedBytes: 1,
+      savedBytes: 2,
+    },
+  }),
   update: { sources: [{ source: 's', change: 'added', details: [] }] },
-  clean: cleanJson({ removed: [{ path: '/a', size: 1 }], kept: ['/b'], freedBytes: 1 }),
+  clean: cleanJson({ removed: [{ path: '/a', size: 1 }], kept: ['/b'], freedBytes: 1, sharedStore: '/s' }),
+  gc: gcJson({
+    dryRun: true,
+    store: '/s',
+    removed: [{ what: 'objects', count: 1, bytes: 1 }],
+    objects: [
+      { path: '/a', digest: digest('1'), node: null, name: 'k', bytes: 1, lastUse: 0, referenced: false },
+    ],
+    spared: [{ path: '/b', why: 'in-use' }],
+    freedBytes: 1,
+    left: { objects: 1, bytes: 2 },
+    maxSize: null,
+  }),
   env: envReport(graph.manifest, graph.nodes.values()).variables,
   doctor: doctorJson([{ name: 'node', state: 'ok', detail: 'v20', hint: null }]),
   build: result,

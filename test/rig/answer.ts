@@ -1,6 +1,7 @@
 // One HTTP answer with content: ranges and validators as the standard has them, and every way in which a server,
 // a proxy or a cable can get it wrong.
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { gzipSync } from 'node:zlib';
 import type { Bytes, Content } from './content.js';
 
 /** How one answer goes wrong. Fields combine; an empty fault is a normal answer, to let a request pass in a queue. */
@@ -11,8 +12,13 @@ export interface Fault {
   readonly retryAfter?: number | Date;
   /** Added to the answer, or taken from it (`null`). */
   readonly headers?: Readonly<Record<string, string | null>>;
-  /** `hang-up`: the connection is closed before any answer. `never`: no answer, ever. */
-  readonly answer?: 'hang-up' | 'never';
+  /**
+   * `hang-up`: the connection is closed before any answer. `never`: no answer, ever. `junk`: what answers is no HTTP.
+   * `torn`: the connection is closed amidst the headers.
+   */
+  readonly answer?: 'hang-up' | 'never' | 'junk' | 'torn';
+  /** 200 and something else altogether, this once: the login page of a network, the apology of a proxy. */
+  readonly instead?: { readonly type: string; readonly body: string };
   /**
    * The connection ends after this many bytes of this answer's body. `close` (the default) lets exactly these arrive;
    * `reset` sends RST, so that fewer may.
@@ -24,6 +30,10 @@ export interface Fault {
   readonly truncate?: { readonly to: number; readonly framing: 'length' | 'chunked' };
   /** Offsets in the content whose bytes arrive inverted. */
   readonly corrupt?: readonly number[];
+  /** A stretch of the content comes twice, and the rest after it. */
+  readonly repeat?: { readonly at: number; readonly bytes: number };
+  /** Compressed (Content-Encoding), whatever the client asked for. */
+  readonly gzip?: boolean;
   /** From this request on, other bytes (with their own ETag) lie at this address. Digests that the API gives stay. */
   readonly replace?: Bytes;
   readonly ignoreRange?: boolean;
@@ -77,9 +87,19 @@ export async function answerContent(transfer: Transfer, content: Content, fault:
   if (fault.noLength !== true && fault.truncate?.framing !== 'chunked') {
     response.setHeader('content-length', end - start);
   }
+  const packed = fault.gzip === true ? gzipSync(await bytesOf(content, start, end)) : undefined;
+  if (packed !== undefined) {
+    response.setHeader('content-encoding', 'gzip');
+    response.setHeader('content-length', packed.byteLength);
+  }
   applyHeaders(response, fault);
   if (request.method === 'HEAD') {
     response.end();
+    return;
+  }
+  if (packed !== undefined) {
+    transfer.sent(packed.byteLength);
+    response.end(packed);
     return;
   }
   await sendBody(transfer, content, start, end, fault);
@@ -127,7 +147,7 @@ async function sendBody(transfer: Transfer, content: Content, start: number, end
   };
 
   if (!(await reach())) return;
-  for await (const chunk of content.chunks(start, end)) {
+  for await (const chunk of chunksOf(content, start, end, fault)) {
     for (let at = 0; at < chunk.byteLength; ) {
       const most = Math.min(stops[0]?.at ?? Number.POSITIVE_INFINITY, done + paceStep(pace)) - done;
       const piece = inverted(chunk.subarray(at, at + most), start + done, fault.corrupt ?? []);
@@ -142,6 +162,24 @@ async function sendBody(transfer: Transfer, content: Content, start: number, end
     }
   }
   response.end();
+}
+
+async function* chunksOf(
+  content: Content,
+  start: number,
+  end: number,
+  { repeat }: Fault,
+): AsyncIterable<Uint8Array> {
+  if (repeat === undefined) return yield* content.chunks(start, end);
+  const from = Math.min(Math.max(repeat.at, start), end);
+  yield* content.chunks(start, Math.min(from + repeat.bytes, end));
+  yield* content.chunks(from, end);
+}
+
+async function bytesOf(content: Content, start: number, end: number): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of content.chunks(start, end)) chunks.push(chunk);
+  return Buffer.concat(chunks);
 }
 
 /** Ends the connection under an answer. */

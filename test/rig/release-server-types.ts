@@ -109,6 +109,12 @@ export interface ReleaseServer {
   fault(target: Target, ...queue: readonly Fault[]): void;
   /** Every request for the target that has no queued fault goes like this; `{}` ends it. */
   faultAlways(target: Target, fault: Fault): void;
+  /** Ends all faults of the target. */
+  heal(target: Target): void;
+  /** Breaks all connections and refuses new ones, until `accept`. */
+  refuse(): Promise<void>;
+  /** On the same ports as before. */
+  accept(): Promise<void>;
   rateLimit(limit: RateLimit | undefined): void;
   /** In order of arrival; those for one target, or all. */
   requests(target?: Target): readonly RequestRecord[];

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { answerContent, applyHeaders, type Fault, hangUp } from './answer.js';
+import { answerContent, applyHeaders, type Fault, hangUp, type Transfer } from './answer.js';
 import { type Bytes, type Content, contentOf } from './content.js';
 import type {
   AssetHandle,
@@ -84,10 +84,7 @@ export async function startReleaseServer(options: ServerOptions = {}): Promise<R
       // A client that resets its connection is what many tests are about.
       socket.on('error', () => socket.destroy());
     });
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(0, '127.0.0.1', resolve);
-    });
+    await listenAt(server, 0);
     return { server, port: portOf(server.address()) };
   }
 
@@ -135,6 +132,8 @@ export async function startReleaseServer(options: ServerOptions = {}): Promise<R
       exchange.record.state = 'stalled';
       return exchange.changed();
     }
+    if (fault.answer !== undefined) return misspoken(exchange, fault.answer);
+    if (fault.instead !== undefined) return send(exchange, 200, fault.instead.type, fault.instead.body);
     if (fault.replace !== undefined) {
       contents.set(address.pathname, await contentOf(fault.replace, nextDate()));
     }
@@ -213,19 +212,7 @@ export async function startReleaseServer(options: ServerOptions = {}): Promise<R
   async function object(exchange: Exchange, path: string, fault: Fault): Promise<void> {
     const found = contents.get(path);
     if (found === undefined) return text(exchange, 404, 'Not Found');
-    const { request, response, record, changed } = exchange;
-    const transfer = {
-      request,
-      response,
-      sent(bytes: number) {
-        record.bytesSent += bytes;
-      },
-      stalled() {
-        record.state = 'stalled' as const;
-        changed();
-      },
-    };
-    await answerContent(transfer, found, fault);
+    await answerContent(transferOf(exchange), found, fault);
   }
 
   async function api(exchange: Exchange, path: string, fault: Fault): Promise<void> {
@@ -242,7 +229,7 @@ export async function startReleaseServer(options: ServerOptions = {}): Promise<R
     if (repo === undefined || (repo.private && !authorized)) return notFound(exchange);
     const [area, what, which] = rest;
     if (rest.length === 0) {
-      return json(exchange, 200, { full_name: repo.name, name, private: repo.private }, fault);
+      return found(exchange, { full_name: repo.name, name, private: repo.private }, fault);
     }
     if (area !== 'releases') return notFound(exchange);
     const published = repo.releases.filter((one) => one.options.draft !== true);
@@ -263,7 +250,7 @@ export async function startReleaseServer(options: ServerOptions = {}): Promise<R
       const asset = [...(release?.assets.values() ?? [])].find((one) => String(one.id) === which);
       if (release === undefined || asset === undefined) return notFound(exchange);
       if (!(request.headers.accept ?? '').includes('application/octet-stream')) {
-        return json(exchange, 200, assetJson(release, asset), fault);
+        return found(exchange, assetJson(release, asset), fault);
       }
       return storage === 'none'
         ? object(exchange, asset.contentPath, fault)
@@ -313,7 +300,15 @@ export async function startReleaseServer(options: ServerOptions = {}): Promise<R
     return true;
   }
 
-  function listReleases(exchange: Exchange, all: readonly Release[], fault: Fault): void {
+  /** An answer of the API goes wrong like any other content. */
+  async function found(exchange: Exchange, value: unknown, fault: Fault): Promise<void> {
+    if (Object.keys(fault).every((key) => key === 'headers')) return json(exchange, 200, value, fault);
+    const content = await contentOf(Buffer.from(JSON.stringify(value)), nextDate());
+    const headers = { 'content-type': 'application/json; charset=utf-8', ...fault.headers };
+    await answerContent(transferOf(exchange), content, { ...fault, headers });
+  }
+
+  async function listReleases(exchange: Exchange, all: readonly Release[], fault: Fault): Promise<void> {
     const query = exchange.url.searchParams;
     const size = Math.min(100, Math.max(1, Number(query.get('per_page') ?? 30)));
     const page = Math.max(1, Number(query.get('page') ?? 1));
@@ -326,12 +321,12 @@ export async function startReleaseServer(options: ServerOptions = {}): Promise<R
       ...(page > 1 ? [link(1, 'first')] : []),
     ];
     if (links.length > 0) exchange.response.setHeader('link', links.join(', '));
-    json(exchange, 200, all.slice((page - 1) * size, page * size).map(releaseJson), fault);
+    await found(exchange, all.slice((page - 1) * size, page * size).map(releaseJson), fault);
   }
 
-  function oneRelease(exchange: Exchange, release: Release | undefined, fault: Fault): void {
+  async function oneRelease(exchange: Exchange, release: Release | undefined, fault: Fault): Promise<void> {
     if (release === undefined) notFound(exchange);
-    else json(exchange, 200, releaseJson(release), fault);
+    else await found(exchange, releaseJson(release), fault);
   }
 
   function notFound(exchange: Exchange): void {
@@ -458,6 +453,17 @@ export async function startReleaseServer(options: ServerOptions = {}): Promise<R
     faultAlways(target, fault) {
       standing.set(pathOf(target), fault);
     },
+    heal(target) {
+      queues.delete(pathOf(target));
+      standing.delete(pathOf(target));
+    },
+    async refuse() {
+      for (const socket of sockets.keys()) socket.destroy();
+      await Promise.all([main.server, store.server].map(closed));
+    },
+    async accept() {
+      await Promise.all([main, store].map((one) => listenAt(one.server, one.port)));
+    },
     rateLimit(to) {
       limit = to === undefined ? undefined : { ...to };
     },
@@ -503,7 +509,37 @@ export async function startReleaseServer(options: ServerOptions = {}): Promise<R
   };
 }
 
+function listenAt(server: Server, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', resolve);
+  });
+}
+
+/** What the answer of something that speaks no HTTP, or of a server that dies, looks like. */
+function misspoken({ response }: Exchange, how: 'junk' | 'torn'): void {
+  const { socket } = response;
+  if (socket === null) return;
+  socket.write(how === 'junk' ? 'SSH-2.0-OpenSSH_9.2\r\n\r\n' : 'HTTP/1.1 200 OK\r\nContent-Len');
+  socket.destroySoon();
+}
+
+function transferOf({ request, response, record, changed }: Exchange): Transfer {
+  return {
+    request,
+    response,
+    sent(bytes) {
+      record.bytesSent += bytes;
+    },
+    stalled() {
+      record.state = 'stalled';
+      changed();
+    },
+  };
+}
+
 function closed(server: Server): Promise<void> {
+  if (!server.listening) return Promise.resolve();
   return new Promise((resolve, reject) => {
     server.close((error) => (error === undefined ? resolve() : reject(error)));
     server.closeAllConnections();

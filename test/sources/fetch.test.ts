@@ -19,6 +19,7 @@ describe('a download', () => {
       size: bytes.length,
       sha256: sha256(bytes),
       downloadedBytes: bytes.length,
+      chunks: { size: bytes.length, sums: expect.arrayContaining([expect.any(Number)]) },
     });
     expect(b.bytes().equals(bytes)).toBe(true);
     expect(existsSync(`${b.partial}.json`)).toBe(false);

@@ -10,6 +10,7 @@ import {
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { thisProcess } from '../../src/store/holder.js';
 import { KeyedLog } from '../../src/store/keyed-log.js';
 import { runScript } from './script.js';
 import { tempDir } from './temp.js';
@@ -239,6 +240,33 @@ describe('a keyed log', () => {
     log.set('b', '2');
     await log.flush();
     expect(content(open(path))).toEqual({ a: '1', b: '2' });
+  });
+
+  it('is rewritten although a process was killed in a rewrite, and nothing of that stays', async () => {
+    const dir = tempDir();
+    const path = join(dir, 'x.log');
+    const holder = `
+      import { thisProcess } from 'src/store/holder.js';
+      console.log(JSON.stringify(thisProcess('rewrite', 'token')));`;
+    // The process that it names has ended.
+    writeFileSync(`${path}.compact`, await runScript(holder, []).done);
+    writeFileSync(`${path}.compact.tmp`, 'half of a ');
+    await written(path, { a: '1' });
+    expect(readdirSync(dir)).toEqual(['x.log']);
+    expect(content(open(path))).toEqual({ a: '1' });
+  });
+
+  it('leaves the mark of a rewrite under way alone', async () => {
+    const dir = tempDir();
+    const path = join(dir, 'x.log');
+    writeFileSync(`${path}.compact`, JSON.stringify(thisProcess('rewrite', 'token')));
+    const log = open(path);
+    for (let i = 0; i < 200; i++) {
+      log.set('k', 'v'.repeat(1000) + i);
+      await log.flush();
+    }
+    expect(readdirSync(dir)).toEqual(['x.log', 'x.log.compact']);
+    expect(content(open(path))).toEqual({ k: `${'v'.repeat(1000)}199` });
   });
 
   it('written to by several processes at once, with rewrites, loses nothing', async () => {

@@ -1,6 +1,6 @@
 // Runs a piece of code of the test in a process of its own, with the sources of res at hand: `from 'src/store/…'`.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,18 +11,22 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 
 const compiled = new Map<string, Promise<string>>();
 
-/** One compilation a text, however many processes run it. */
+/** One compilation a text in a test, however many processes run it. */
 function compile(text: string): Promise<string> {
   let file = compiled.get(text);
   if (file === undefined) {
     file = compileNow(text);
     compiled.set(text, file);
+    onTestFinished(() => {
+      compiled.delete(text);
+    });
   }
   return file;
 }
 
 async function compileNow(text: string): Promise<string> {
   const dir = mkdtempSync(join(tmpdir(), 'res-script-'));
+  chmodSync(dir, 0o755);
   onTestFinished(() => rmSync(dir, { recursive: true, force: true }));
   const outfile = join(dir, 'script.mjs');
   await build({
@@ -46,8 +50,18 @@ export interface Running {
   readonly process: Promise<ChildProcess>;
 }
 
-export function runScript(text: string, args: readonly string[]): Running {
-  const child = compile(text).then((file) => spawn(process.execPath, [file, ...args], { cwd: root }));
+/** The outputs of all, once all have ended: a failed one does not leave others at work. */
+export async function allDone(runs: readonly Running[]): Promise<readonly string[]> {
+  await Promise.allSettled(runs.map(({ done }) => done));
+  return Promise.all(runs.map(({ done }) => done));
+}
+
+/** @param through a program, with its arguments, that runs the one given behind them: as another user, for one. */
+export function runScript(text: string, args: readonly string[], through: readonly string[] = []): Running {
+  const child = compile(text).then((file) => {
+    const [program = process.execPath, ...rest] = [...through, process.execPath, file, ...args];
+    return spawn(program, rest, { cwd: through.length > 0 ? '/' : root });
+  });
   const done = child.then(
     (running) =>
       new Promise<string>((resolve, reject) => {

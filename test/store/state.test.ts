@@ -17,6 +17,7 @@ const action = {
 
 function fill(state: State): void {
   state.traces.set('k', { content: [item, { ...item, executable: true }], durationMs: 1.5, at: 2 });
+  state.traces.set('l', { content: [item], durationMs: 1, at: 2, asIs: true, diskBytes: 4096 });
   state.files.set('/f', file);
   state.files.set('/d/', { ...file, tree: 'abc' });
   state.outputs.set('/o', { digest, node: 'n', type: 'directory', size: 1, executable: false });

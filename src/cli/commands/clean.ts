@@ -5,10 +5,17 @@ import type { Context } from '../context.js';
 import { openContextWorkspace, select } from '../load.js';
 
 export async function run(context: Context, names: readonly string[]): Promise<number> {
-  const { flags, out } = context;
+  const { flags, out, err } = context;
   const workspace = await openContextWorkspace(context);
   const requested = names.length === 0 ? [] : select(workspace.graph, names);
-  const report = await clean(workspace, requested, { all: flags.all, force: flags.force });
+  const report = await clean(workspace, requested, {
+    all: flags.all,
+    force: flags.force,
+    signal: context.interruptible(),
+    onWait: (holder) => {
+      if (!flags.quiet) err.line(`waiting for ${holder}`);
+    },
+  });
   if (flags.json) out.json(cleanJson(report));
   else if (!flags.quiet) out.lines(cleanText(report, out.page));
   return 0;

@@ -1,5 +1,6 @@
 // `res doctor`: what res needs, how it is, what to do about it. A broken manifest, lock or state is a finding here.
-import { existsSync } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
+import { access } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { execa } from 'execa';
 import { ResError } from '../../model/error.js';
@@ -9,6 +10,9 @@ import { findProgram } from '../../plan/tools.js';
 import { openWorkspace, type Workspace } from '../../plan/workspace.js';
 import { type Check, doctorJson, doctorText } from '../../report/doctor.js';
 import { count } from '../../report/format.js';
+import { ownsStore, storePlace, workspacePaths } from '../../store/paths.js';
+import { registrations } from '../../store/registry.js';
+import { userConfigFile } from '../../store/user-config.js';
 import type { Context } from '../context.js';
 import { checkFileSystem } from '../doctor/file-system.js';
 import { apiUrl, checkNetwork, checkProxy, checkToken } from '../doctor/network.js';
@@ -35,6 +39,7 @@ async function examine(context: Context, system: System): Promise<readonly Check
     ...(await checkFileSystem(dir)),
     ...(await examineNetwork(context)),
     manifest,
+    await examineStore(context, dir),
     ...(graph ? examineRecords(context, graph) : []),
   ];
 }
@@ -108,6 +113,33 @@ async function examineNetwork({ env, flags }: Context): Promise<readonly Check[]
   }
 }
 
+async function examineStore({ env, out }: Context, dir: string): Promise<Check> {
+  const name = 'store';
+  try {
+    const { path, by } = storePlace(dir, env);
+    const config = userConfigFile(env) ?? '';
+    const says = { RES_STORE: 'RES_STORE', config: out.page.path(config), default: 'the default' }[by];
+    const users = ownsStore(workspacePaths(dir, env)) ? 0 : (await registrations(path)).length;
+    const detail = `${out.page.path(path)} (${says})${users < 2 ? '' : `, used by ${users} workspaces`}`;
+    if (existsSync(path)) await access(path, constants.R_OK | constants.W_OK | constants.X_OK);
+    return { name, state: 'ok', detail, hint: null };
+  } catch (error) {
+    if (error instanceof ResError) return { name, state: 'fail', ...firstProblem(error) };
+    const why = error instanceof Error ? error.message : String(error);
+    const hint = 'Make it writable for you, or set RES_STORE to another folder.';
+    return { name, state: 'fail', detail: `cannot be used: ${why}`, hint };
+  }
+}
+
+/** Of a file with something wrong, or of anything else. */
+function firstProblem(error: ResError): Pick<Check, 'detail' | 'hint'> {
+  const [first] = error.diagnostics;
+  const detail = first?.location
+    ? `${first.location.file}:${first.location.line}: ${first.message}`
+    : error.message;
+  return { detail, hint: first?.hint ?? error.hint ?? null };
+}
+
 function examineRecords({ env, out }: Context, graph: Graph): readonly Check[] {
   try {
     const workspace = openWorkspace({ graph, env });
@@ -130,11 +162,8 @@ function examineRecords({ env, out }: Context, graph: Graph): readonly Check[] {
     return [lock, state];
   } catch (error) {
     if (!(error instanceof ResError)) throw error;
-    const [first] = error.diagnostics;
-    const detail = first?.location
-      ? `${first.location.file}:${first.location.line}: ${first.message}`
-      : error.message;
-    return [{ name: 'lock', state: 'fail', detail, hint: first?.hint ?? error.hint ?? null }];
+    // A bad configuration has been told of the store, which it is about.
+    return error.code === 'config-invalid' ? [] : [{ name: 'lock', state: 'fail', ...firstProblem(error) }];
   }
 }
 

@@ -1,0 +1,44 @@
+// What a workspace refers to in its store: what `gc` must leave there.
+import { type Digest, isDigest, sha256Digest } from '../model/digest.js';
+import type { Node } from '../model/node.js';
+import type { State } from '../store/state.js';
+import { makerOf } from './registry.js';
+import type { Workspace } from './workspace.js';
+
+export interface Roots {
+  readonly digests: ReadonlySet<Digest>;
+  /** What a node that the manifest has says `keep: always` of, of all variants. */
+  readonly kept: ReadonlySet<Digest>;
+}
+
+/**
+ * Of every node of the graph what it was last made of and had, and what its source holds by the lock; and of every output in its
+ * place what should stand there. What stood there before is no root: where it stands still, it is no object of the store.
+ */
+export function rootsOf({ graph, state, lock }: Workspace): Roots {
+  const digests = new Set<Digest>();
+  const kept = new Set<Digest>();
+  for (const node of graph.nodes.values()) {
+    const record = state.nodes.get(node.name);
+    for (const input of record?.action?.inputs ?? []) for (const digest of input.digests) digests.add(digest);
+    for (const digest of contentOf(node, state, lock)) {
+      digests.add(digest);
+      // Said since the node last ran, perhaps.
+      if (node.keep === 'always') kept.add(digest);
+    }
+  }
+  for (const [, { digest }] of state.outputs.entries()) digests.add(digest);
+  for (const [digest, name] of state.kept.entries())
+    if (isDigest(digest) && graph.nodes.get(name)?.keep === 'always') kept.add(digest);
+  return { digests, kept };
+}
+
+function contentOf(node: Node, state: State, lock: Workspace['lock']): readonly Digest[] {
+  const record = state.nodes.get(node.name);
+  const trace = record && state.traces.get(record.key);
+  const made = (trace?.content ?? []).map(({ digest }) => digest);
+  const maker = makerOf(node);
+  if (maker.is !== 'source' || maker.source.place === 'workspace') return made;
+  const locked = lock.get(maker.source.identity(node.recipe))?.files ?? [];
+  return [...made, ...locked.flatMap(({ sha256 }) => (sha256 === undefined ? [] : sha256Digest(sha256)))];
+}
