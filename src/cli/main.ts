@@ -29,8 +29,20 @@ function interruptible(): AbortSignal {
   return controller.signal;
 }
 
+function currentFolder(): string {
+  try {
+    return process.cwd();
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    process.stderr.write(
+      'error: the folder that res was started in is gone\n  hint: `cd` to one that is there.\n',
+    );
+    process.exit(1);
+  }
+}
+
 const host: Host = {
-  cwd: process.cwd(),
+  cwd: currentFolder(),
   env: process.env,
   stdout: process.stdout,
   stderr: process.stderr,

@@ -29,6 +29,7 @@ import {
   ioError,
   makeAll,
   moveOrCopy,
+  removeTemporaryFolder,
   sameDevice,
 } from '../store/files.js';
 import { digestFile } from '../store/hashing.js';
@@ -66,7 +67,8 @@ export async function placeOutput(workspace: Workspace, file: string, placing: P
   const made = await lstat(file, { bigint: true });
   const former = await look(workspace, placing);
   const displaced = former && former.digest !== item.digest ? former : undefined;
-  const keep = workspace.graph.nodes.get(state.outputs.get(path)?.node ?? '')?.keep ?? 'auto';
+  const recorded = state.outputs.get(path);
+  const keep = workspace.graph.nodes.get(recorded?.node ?? '')?.keep ?? 'auto';
   state.outputs.set(path, {
     digest: item.digest,
     node: node.name,
@@ -75,7 +77,12 @@ export async function placeOutput(workspace: Workspace, file: string, placing: P
     executable,
     ...(displaced ? { previous: displaced.digest } : {}),
   });
-  await state.flush();
+  await state.flush().catch((error: unknown) => {
+    // Nothing was put there: what is recorded later must not say so.
+    if (recorded) state.outputs.set(path, recorded);
+    else state.outputs.delete(path);
+    throw error;
+  });
   const still = await look(workspace, placing);
   checkNotBusy(workspace, path);
   if (displaced && still?.digest === displaced.digest && keep !== 'never')
@@ -284,22 +291,22 @@ function temporaryFolder({ graph, paths }: Workspace): string {
 
 /** Removes what a killed build left; only under the workspace's lock. */
 export async function removeTemporaries(workspace: Workspace): Promise<void> {
-  await rm(workspace.paths.tmp, { recursive: true, force: true });
+  await removeTemporaryFolder(workspace.paths.tmp);
   await mkdir(workspace.paths.tmp, { recursive: true });
   await removeProbes(workspace.paths.state);
   await removeNeedlessPartials(workspace);
   await removeLockTemporary(workspace.lockFile);
   const afar = temporaryFolder(workspace);
   try {
-    await rm(afar, { recursive: true, force: true });
+    await removeTemporaryFolder(afar);
     await rmdir(dirname(afar));
   } catch (error) {
     // Used by others, or never made; or a file where the folder of outputs should be, which is told when one is to be put there.
-    if (!['ENOTDIR', 'ENOENT', 'ENOTEMPTY', 'EEXIST'].includes(errorCode(error) ?? '')) throw error;
+    const cause = error instanceof ResError ? error.cause : error;
+    if (!['ENOTDIR', 'ENOENT', 'ENOTEMPTY', 'EEXIST'].includes(errorCode(cause) ?? '')) throw error;
   }
   // In a store that others share, theirs may be in use.
-  if (ownsStore(workspace.paths))
-    await rm(join(workspace.paths.store, 'tmp'), { recursive: true, force: true });
+  if (ownsStore(workspace.paths)) await removeTemporaryFolder(join(workspace.paths.store, 'tmp'));
 }
 
 async function makeFolder(folder: string): Promise<void> {

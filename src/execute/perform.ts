@@ -66,10 +66,15 @@ export async function perform(
     await removeTemporaries(workspace);
     return result;
   } finally {
-    await network.close();
-    await workspace.shared?.leave();
-    await lock.release();
+    await inTurn([() => network.close(), async () => workspace.shared?.leave(), () => lock.release()]);
   }
+}
+
+/** Does all of it, also after one has failed. Rejects with the first failure. */
+async function inTurn(works: readonly (() => Promise<unknown>)[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (const work of works) await work().catch((error: unknown) => failures.push(error));
+  if (failures.length > 0) throw failures[0];
 }
 
 interface Locked {
@@ -128,12 +133,16 @@ async function buildLocked(
     keepGoing: options.keepGoing ?? false,
     expectedBytes: (name) => weighed.weights.get(name)?.bytes ?? null,
   });
-  const ledger = await execution.run().finally(async () => {
-    await saveLock(workspace);
-    await workspace.cache.settle();
-    await workspace.state.flush();
-    await register(workspace);
-  });
+  const ledger = await execution
+    .run()
+    .finally(() =>
+      inTurn([
+        () => saveLock(workspace),
+        () => workspace.cache.settle(),
+        () => workspace.state.flush(),
+        () => register(workspace),
+      ]),
+    );
   if (signal.aborted) throw interrupted();
   const result = buildResult(names, ledger, started);
   await recordBuild(workspace, requested, result, started, ledger.failed).catch((error: unknown) => {

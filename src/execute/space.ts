@@ -73,8 +73,6 @@ function addWork(workspace: Workspace, needs: Needs, node: Node, weight: Weight)
   const place = placeOf(workspace, node);
   if (weight.bytes === null) needs.isUnknown(place);
   else needs.add(place, weight.bytes, weight.exact);
-  // What has no output is made in `.res` and moves into the store.
-  if (node.output === undefined && !needs.areOne(paths.tmp, place)) needs.pass(paths.tmp, weight.bytes ?? 0);
   if (weight.scratchBytes > 0) needs.pass(paths.tmp, weight.scratchBytes);
 }
 

@@ -1,6 +1,6 @@
 // Files as a build needs them: durable renames, copies that stay sparse, and failures that say what to do.
 import { randomBytes } from 'node:crypto';
-import { constants, existsSync, type Stats, statfsSync, statSync } from 'node:fs';
+import { constants, existsSync, lstatSync, type Stats, statfsSync, statSync } from 'node:fs';
 import {
   chmod,
   copyFile,
@@ -245,6 +245,20 @@ export async function moveOrCopy(from: string, to: string, o: CopyOptions = {}):
   await rm(from, { recursive: true });
 }
 
+/**
+ * Removes a folder of temporaries with all below it. On NFS a removed file that is still open keeps its folder for a moment;
+ * should that not pass, the folder stays for the next time. Rejects with ResError `io`.
+ */
+export async function removeTemporaryFolder(path: string): Promise<void> {
+  try {
+    await rm(path, { recursive: true, force: true, maxRetries: 4, retryDelay: 20 });
+  } catch (error) {
+    const code = errorCode(error);
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && code !== 'EBUSY')
+      throw ioError(error, 'cannot remove', path);
+  }
+}
+
 /** Bytes that this user may still write on the file system that holds `path`, or will hold it once it exists. */
 export async function freeBytes(path: string): Promise<number> {
   const { bavail, bsize } = await statfs(existingAncestor(path));
@@ -253,15 +267,30 @@ export async function freeBytes(path: string): Promise<number> {
 
 /** Whether a rename between the two can work: both are on one file system, or will be once they exist. */
 export async function sameDevice(a: string, b: string): Promise<boolean> {
-  const [first, second] = await Promise.all([stat(existingAncestor(a)), stat(existingAncestor(b))]);
-  return first.dev === second.dev;
+  const [first, second] = await Promise.all([deviceOf(a), deviceOf(b)]);
+  return first === second;
+}
+
+/** Of a link, that of the link: it is what a rename takes or replaces. */
+async function deviceOf(path: string): Promise<number> {
+  const own = lstatSync(path, { throwIfNoEntry: false });
+  return own ? own.dev : (await stat(existingAncestor(dirname(path)))).dev;
 }
 
 function existingAncestor(path: string): string {
   let place = resolve(path);
-  while (statSync(place, { throwIfNoEntry: false }) === undefined && dirname(place) !== place)
-    place = dirname(place);
+  while (!isThere(place) && dirname(place) !== place) place = dirname(place);
   return place;
+}
+
+function isThere(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    // A link that leads back to itself leads nowhere.
+    if (errorCode(error) !== 'ELOOP') throw error;
+    return false;
+  }
 }
 
 /** The topmost directory of the file system that holds `path`, or will hold it once it exists. */
@@ -309,7 +338,37 @@ export function ioError(error: unknown, doing: string, path: string, neededBytes
         hint: 'Move that file away.',
       });
     case 'ENOENT':
-      return new ResError('io', `${what}: no such file or folder`, details);
+      return new ResError('io', `${what}: no such file or folder`, {
+        ...details,
+        hint: 'It was removed meanwhile, or a link on the way to it leads nowhere.',
+      });
+    case 'ELOOP':
+      return new ResError('io', `${what}: a link leads back to itself`, {
+        ...details,
+        hint: 'Remove the link, or let it lead elsewhere.',
+      });
+    case 'ENAMETOOLONG':
+      return new ResError('io', `${what}: the name is too long for the file system`, {
+        ...details,
+        hint: 'Most file systems take 255 bytes a name and 4096 a path: choose a shorter one, or work in a folder nearer to the root.',
+      });
+    case 'EFBIG':
+      return new ResError('io', `${what}: too large a file`, {
+        ...details,
+        hint: 'Raise the limit (ulimit -f), or work on a file system that takes files of that size.',
+      });
+    case 'EBUSY':
+    case 'ETXTBSY':
+      return new ResError('io', `${what}: it is in use`, {
+        ...details,
+        hint: 'Find out which program uses it (fuser, lsof), and build again when that is done.',
+      });
+    case 'ESTALE':
+    case 'EIO':
+      return new ResError('io', `${what}: ${error.message}`, {
+        ...details,
+        hint: 'The file system has failed to answer. Build again; if it stays so, look into the log of the system (dmesg) and of the server.',
+      });
     case 'EMFILE':
     case 'ENFILE':
       return new ResError('io', `${what}: too many open files`, {

@@ -16,6 +16,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
@@ -99,28 +100,31 @@ describe('a file system', () => {
 
   it.each([
     ['whose time stamps count in seconds', 'coarse=1'],
-    [
-      'whose time stamps count in two seconds, without hard links and syncing of folders',
-      'coarse=2,no-links,no-dir-sync',
-    ],
-    ['where no file can be renamed onto another (EEXIST)', 'no-replace=EEXIST'],
-    ['where no file can be renamed onto another (EBUSY)', 'no-replace=EBUSY'],
-    ['where no file can be renamed onto another (ETXTBSY)', 'no-replace=ETXTBSY'],
-    ['where a removed file holds its folder for a moment', 'silly=once'],
-    ['whose file handles are stale at first', 'stale'],
-  ])('%s', { timeout: 60_000 }, async (_name, words) => {
+    ['like FAT: two seconds, no links, no syncing of folders', 'coarse=2,no-links,no-dir-sync'],
+    ['like SMB: no open file is replaced', 'busy-open,no-links'],
+    ['like NFS: a removed file holds its folder for a moment', 'silly=once'],
+    ['like NFS: a removed file holds its folder for long', 'silly=always'],
+  ])('%s, works', { timeout: 60_000 }, async (_name, words) => {
     const scene = openScene(FILES);
     await live(scene, strange(scene, words));
-    expect(scene.temporaries()).toEqual([]);
   });
 
-  it('where a removed file holds its folder for good', async () => {
+  it.each([
+    ['where no file can be renamed onto another', 'no-replace=EEXIST'],
+    ['where files that are there count as busy', 'no-replace=EBUSY'],
+    ['where programs count as busy', 'no-replace=ETXTBSY'],
+    ['whose handles have gone stale', 'stale'],
+  ])('%s, works or says so, and spoils nothing', async (_name, words) => {
     const scene = openScene(FILES);
-    const env = strange(scene, 'silly=always');
-    expectDone(await scene.run(['build'], { env }));
+    const env = strange(scene, words);
+    for (const v of ['a', 'b', 'a']) {
+      const run = await scene.run(['build', '--v', v], { env });
+      if (run.status === 0) expectVariant(scene, v);
+      else expectFailed(run, [/EEXIST|ESTALE|in use|the way/]);
+    }
+    await scene.built();
     expectVariant(scene, 'a');
-    expectDone(await scene.run(['build', '--v', 'b'], { env }));
-    expectVariant(scene, 'b');
+    expect((await scene.run(['verify'])).status).toBe(0);
   });
 
   it.skipIf(!mounts || !has('mkfs.ext3'))(
@@ -187,8 +191,12 @@ const canBeNobody =
 describe.skipIf(!canBeNobody)('a folder that may only be read', () => {
   /** Everything is the other user's own, but what is given. */
   function openOthers(...mine: readonly string[]) {
-    const scene = openScene(FILES);
-    for (const path of [scene.work.dir, ...filesBelow(scene.work.dir, true)]) chownSync(path, 65534, 65534);
+    // The folder of the test run is its user's alone.
+    const dir = mkdtempSync(join(tmpdir(), 'res-others-'));
+    chmodSync(dir, 0o755);
+    atEnd(() => rmSync(dir, { recursive: true }));
+    const scene = sceneAt(dir, FILES);
+    for (const path of [dir, ...filesBelow(dir, true)]) chownSync(path, 65534, 65534);
     for (const name of mine) {
       mkdirSync(scene.work.path(name), { recursive: true });
       chownSync(scene.work.path(name), 0, 0);
@@ -578,7 +586,7 @@ describe('a process', () => {
     ).toBe(true);
   });
 
-  it.each([20, 24, 28, 32])(
+  it.each([40, 48, 64])(
     'with next to no open files (%i) works, or says that there are too few',
     async (limit) => {
       const scene = openScene(FILES);

@@ -233,7 +233,7 @@ class Lane {
       SCENARIOS.flatMap((one) => Array.from({ length: one.weight }, () => one)),
     );
     const deeds = await scenario.prepare(arena, random);
-    const told = await killed(arena, deeds, random, this.#measured);
+    const told = await killed(arena, { deeds, of: scenario.name }, random, this.#measured);
     await scenario.after?.(arena, deeds).catch((error: unknown) => {
       told.faults.push({ kind: 'manual', text: String(error) });
     });
@@ -243,7 +243,9 @@ class Lane {
       .map((_, i) => i)
       .filter((i) => deeds.some(({ site }) => site === i) || random() < 0.3);
     const checked = archs.length > 0 ? archs : [anyArch(random)];
-    const faults = [...told.faults, ...(await arena.faults(checked, concerned))];
+    // Where nothing was killed there is nothing new to be seen.
+    const found = told.kills > 0 ? await arena.faults(checked, concerned) : [];
+    const faults = [...told.faults, ...found];
     if (faults.length > 0) {
       // What is broken would be told again and again.
       await arena.close();
@@ -265,8 +267,9 @@ interface Outcome {
   readonly faults: Fault[];
 }
 
+/** How long runs are, as far as can be told from when they could still be killed; by what is run. */
 interface Measured {
-  /** ms by what was run. */
+  /** ms */
   readonly durations: Map<string, number>;
   /** Operations of the file system. */
   readonly steps: Map<string, number>;
@@ -275,7 +278,7 @@ interface Measured {
 /** Runs all at once and kills at least one of them: after a random time, or at a random operation of the file system. */
 async function killed(
   arena: Arena,
-  deeds: readonly Deed[],
+  { deeds, of }: { readonly deeds: readonly Deed[]; readonly of: string },
   random: Random,
   { durations, steps }: Measured,
 ): Promise<Outcome> {
@@ -285,40 +288,41 @@ async function killed(
     const site = arena.sites[deed.site];
     if (!site) throw new Error(`no site ${deed.site}`);
     const command = deed.args.join(' ');
-    const moment = random() * (durations.get(command) ?? 700) * 1.1;
-    const step = 1 + Math.floor(random() * (steps.get(command) ?? 150));
+    // How much there is to do in the same words depends on what was before.
+    const key = `${of}: ${command}`;
+    const moment = random() * (durations.get(key) ?? 600);
+    const step = 1 + Math.floor(random() * (steps.get(key) ?? 60));
     if (i >= victims) {
       how.push(`${command} goes on`);
-      const run = site.start(deed.args);
-      return { run, survives: true, command };
+      return { run: site.start(deed.args), command };
     }
     if (random() < 0.5) {
       how.push(`${command} killed at operation ${step}`);
-      return { run: site.start(deed.args, stepEnv(site, arena, step)), survives: false, command };
+      return {
+        run: site.start(deed.args, stepEnv(site, arena, step)),
+        command,
+        aim: { at: step, of: steps, key },
+      };
     }
     how.push(`${command} killed after ${Math.round(moment)} ms`);
     const run = site.start(deed.args);
     await delay(moment);
     await run.kill();
-    return { run, survives: false, command };
+    return { run, command, aim: { at: moment, of: durations, key } };
   });
   const faults: Fault[] = [];
   let kills = 0;
   let tooLate = 0;
-  for (const { run, survives, command } of await Promise.all(ends)) {
-    const { status, signal, durationMs } = await run.result;
-    if (signal === 'SIGKILL') kills++;
-    else if (!survives) {
-      tooLate++;
-      durations.set(command, durationMs);
-    }
-    // A repair may find what it cannot repair offline; all others must end well.
+  for (const { run, command, aim } of await Promise.all(ends)) {
+    const { status, signal } = await run.result;
     if (signal === null && status !== 0)
       faults.push({ kind: 'manual', text: `${command}: exit status ${status}\n${transcript(run)}` });
-    // Ends before its operation came: there are not so many.
-    if (signal === null && !survives)
-      steps.set(command, Math.max(20, Math.round((steps.get(command) ?? 150) * 0.9)));
-    else if (signal !== null) steps.set(command, Math.round((steps.get(command) ?? 150) * 1.05));
+    if (!aim) continue;
+    if (signal === 'SIGKILL') kills++;
+    else tooLate++;
+    // The end of the range that is aimed at is where runs end.
+    const reach = signal === null ? aim.at * 0.9 : Math.max(aim.of.get(aim.key) ?? 0, aim.at * 1.25);
+    aim.of.set(aim.key, Math.max(8, reach));
   }
   return { kills, tooLate, how: how.join(', '), faults };
 }

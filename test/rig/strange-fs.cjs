@@ -2,7 +2,8 @@
 // systems can be. RES_STRANGE says how, by words with commas between them:
 //   coarse=N       time stamps count in steps of N seconds
 //   no-replace=E   a rename onto a file that is there fails with the code E (EEXIST, EBUSY, ETXTBSY, …)
-//   silly=once     a folder cannot be removed at the first try (ENOTEMPTY: an open file's .nfs… is in it); =always: at none
+//   silly=once     a folder `tmp` cannot be removed at the first try (ENOTEMPTY: an open file's .nfs… is in it); =always: at none
+//   busy-open      a rename onto a file that the process has open fails (EBUSY), as on SMB
 //   stale          a path that is there is stale (ESTALE) when it is first opened or looked at
 //   no-links       there are no hard links (EPERM)
 //   no-dir-sync    a folder cannot be synced (EINVAL)
@@ -51,13 +52,28 @@ if (noReplace !== undefined)
     if (isOurs(to) && isThere(from)?.isFile() && isThere(to)) throw failure(noReplace, 'rename', to);
   });
 
+if (words.has('busy-open'))
+  before('rename', (_from, to) => {
+    if (!isOurs(to)) return;
+    for (const fd of fs.readdirSync('/proc/self/fd')) {
+      let path;
+      try {
+        path = fs.readlinkSync(`/proc/self/fd/${fd}`);
+      } catch {
+        continue;
+      }
+      if (path === to) throw failure('EBUSY', 'rename', to);
+    }
+  });
+
 const silly = words.get('silly');
 if (silly !== undefined) {
   const tried = new Set();
   const check = (path, options) => {
-    // Removed again and again by the caller's wish, it succeeds at some time.
+    // Who tries again by himself comes to the end of a moment.
     if (silly === 'once' && (options?.maxRetries ?? 0) > 0) return;
-    if (!isOurs(path) || !isThere(path)?.isDirectory() || (silly === 'once' && tried.has(path))) return;
+    if (!isOurs(path) || !path.endsWith('/tmp') || !isThere(path) || (silly === 'once' && tried.has(path)))
+      return;
     tried.add(path);
     throw failure('ENOTEMPTY', 'rmdir', path);
   };
