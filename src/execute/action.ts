@@ -8,6 +8,7 @@ import type { KindContext, KindInput, Making } from '../kinds/kind.js';
 import { makingOf } from '../kinds/kind.js';
 import type { Item } from '../model/content.js';
 import { ResError } from '../model/error.js';
+import type { LockedFile } from '../model/lock.js';
 import type { Node } from '../model/node.js';
 import { imageFormatOf } from '../plan/assess.js';
 import type { Holding } from '../plan/places.js';
@@ -20,13 +21,25 @@ import { dataExtents } from '../store/extents.js';
 import { isNoSpace, noSpaceError, sameDevice } from '../store/files.js';
 import { type ContentDigests, digestFile } from '../store/hashing.js';
 import { writingBack } from '../store/writeback.js';
+import type { Arrival } from './arrival.js';
 import { counted, readFiles, spoolPath, tap, writeStream } from './pipeline.js';
 import { NodeLog, type ProcessContext, pipeProgram, runProgram } from './process.js';
 
 /** Where an input of an action comes from: files at rest, or the stream of a node that runs in the same pass. */
 export type Supply =
   | { readonly from: 'files'; readonly holdings: readonly Holding[]; readonly items: readonly Item[] }
-  | { readonly from: 'stream'; readonly chain: ChainNode };
+  | { readonly from: 'stream'; readonly chain: ChainNode }
+  | ArrivingSupply;
+
+/** Files of a download, read while they come. */
+export interface ArrivingSupply {
+  readonly from: 'arrival';
+  readonly files: readonly LockedFile[];
+  /** In their order. */
+  readonly arrivals: readonly Arrival[];
+  /** Settled when all of it is there and checked: what is made of it counts only then. */
+  readonly whole: Promise<Extract<Supply, { from: 'files' }>>;
+}
 
 /** A node with the supplies of its inputs (`sums` left out), in the order of its references. */
 export interface ChainNode {
@@ -89,6 +102,8 @@ class ActionRun {
   readonly #streamed: (() => Promise<MadeNode>)[] = [];
   readonly #total: number | null;
   #done = 0;
+  /** What a download broke off with. */
+  #broken: unknown;
 
   constructor(options: ActionOptions, chain: ChainNode) {
     this.#options = options;
@@ -107,8 +122,11 @@ class ActionRun {
       const made: MadeNode[] = [];
       // Streams were opened from the last one back.
       for (const finish of this.#streamed.toReversed()) made.push(await finish());
+      await Promise.all(arrivingSupplies(this.#chain).map(({ whole }) => whole));
       return [...made, last];
     } catch (error) {
+      // A download that fails is its own node's failure.
+      if (this.#broken !== undefined) throw this.#broken;
       throw error instanceof ChainFailure ? error : failure(node.name, error, log);
     }
   }
@@ -209,9 +227,9 @@ class ActionRun {
   #inputs(chain: ChainNode): readonly KindInput[] {
     return chain.inputs.map(({ role, node, supply }, index) => {
       const format = imageFormatOf(this.#options.workspace, node);
-      return supply.from === 'files'
-        ? this.#fileInput(role, node, format, supply)
-        : this.#streamInput(role, node, format, supply.chain, index);
+      if (supply.from === 'files') return this.#fileInput(role, node, format, supply);
+      if (supply.from === 'arrival') return this.#arrivingInput(role, node, format, supply);
+      return this.#streamInput(role, node, format, supply.chain, index);
     });
   }
 
@@ -231,6 +249,31 @@ class ActionRun {
       stream: () => counted(readFiles(paths, this.#options.signal), (bytes) => this.#count(bytes)),
       paths: async () => paths,
     };
+  }
+
+  #arrivingInput(
+    role: string,
+    node: string,
+    format: string | undefined,
+    { files, arrivals, whole }: ArrivingSupply,
+  ): KindInput {
+    return {
+      role,
+      node,
+      format,
+      items: files.map(({ name, size }) => ({ name, size: size ?? null })),
+      stream: () => counted(this.#follow(arrivals), (bytes) => this.#count(bytes)),
+      paths: async () => (await whole).holdings.map(({ path }) => path),
+    };
+  }
+
+  async *#follow(arrivals: readonly Arrival[]): AsyncGenerator<Uint8Array> {
+    try {
+      for (const arrival of arrivals) yield* arrival.read(this.#options.signal);
+    } catch (error) {
+      this.#broken ??= error;
+      throw error;
+    }
   }
 
   #streamInput(
@@ -361,12 +404,25 @@ function targetMaking(node: Node): Making {
 function inputBytes(chain: ChainNode): number | null {
   let sum = 0;
   for (const { supply } of chain.inputs) {
-    const bytes =
-      supply.from === 'files'
-        ? supply.items.reduce((all, item) => all + item.size, 0)
-        : inputBytes(supply.chain);
+    const bytes = supply.from === 'stream' ? inputBytes(supply.chain) : sizeOf(supply);
     if (bytes === null) return null;
     sum += bytes;
   }
   return sum;
+}
+
+function sizeOf(supply: Exclude<Supply, { from: 'stream' }>): number | null {
+  const files = supply.from === 'files' ? supply.items : supply.files;
+  return files.reduce<number | null>(
+    (sum, { size }) => (sum === null || size === undefined ? null : sum + size),
+    0,
+  );
+}
+
+/** All downloads that a chain reads while they come. */
+export function arrivingSupplies(chain: ChainNode): readonly ArrivingSupply[] {
+  return chain.inputs.flatMap(({ supply }) => {
+    if (supply.from === 'stream') return arrivingSupplies(supply.chain);
+    return supply.from === 'arrival' ? [supply] : [];
+  });
 }

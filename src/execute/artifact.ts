@@ -7,6 +7,7 @@ import { checkNames } from '../plan/places.js';
 import { makerOf } from '../plan/registry.js';
 import type { Fetcher } from '../sources/fetch.js';
 import { check, complete, type Site } from './accept.js';
+import type { Arrival } from './arrival.js';
 import { download } from './download.js';
 import type { Begun } from './ledger.js';
 import { Throttle } from './progress.js';
@@ -34,21 +35,22 @@ export class Artifacts {
   /**
    * Rejects with ResError for content that cannot be had or is not accepted.
    * @param sums path of the list that the node is held against, where it has one
+   * @param arrivals of its files, for who reads them while they come
    */
-  async produce(node: Node, sums: string | undefined): Promise<Content> {
+  async produce(node: Node, sums: string | undefined, arrivals: readonly Arrival[] = []): Promise<Content> {
     const { workspace } = this.#site;
     const held = sums === undefined ? undefined : await this.#verifyHeld(node, sums);
     if (held) return held;
     const [remote] = remoteNodes(workspace, [node.name]);
     if (!remote) throw new ResError('file-not-found', `${node.name}: its files are gone`);
     if (this.#o.offline && !isLocal(workspace, node.name)) throw offlineError(node.name, remote.identity);
-    return this.#fetching.run(remote.identity, () => this.#fetchAlone(remote, sums));
+    return this.#fetching.run(remote.identity, () => this.#fetchAlone(remote, sums, arrivals));
   }
 
   /** What another build with the same store is just fetching is waited for, and found there afterwards. */
-  #fetchAlone(remote: RemoteNode, sums: string | undefined): Promise<Content> {
+  #fetchAlone(remote: RemoteNode, sums: string | undefined, arrivals: readonly Arrival[]): Promise<Content> {
     const { workspace, listener, signal } = this.#site;
-    const fetch = () => this.#fetch(remote, sums);
+    const fetch = () => this.#fetch(remote, sums, arrivals);
     if (!workspace.shared) return fetch();
     return workspace.shared.alone(
       fetchKey(remote),
@@ -82,7 +84,7 @@ export class Artifacts {
     return content;
   }
 
-  async #fetch(remote: RemoteNode, sums: string | undefined): Promise<Content> {
+  async #fetch(remote: RemoteNode, sums: string | undefined, arrivals: readonly Arrival[]): Promise<Content> {
     const { workspace, ledger, moves, listener, signal } = this.#site;
     const { node, identity } = remote;
     const files = workspace.lock.get(identity)?.files ?? [];
@@ -111,6 +113,7 @@ export class Artifacts {
         check: (item) => check(node, item.digest, [node.output, item.name], sums),
         learned: () => this.#saveLock(),
         place: (temp, item) => moves.place(temp, node, item),
+        arrivals,
       },
       remote,
     );

@@ -9,7 +9,14 @@ import type { Node } from '../model/node.js';
 import { outputPaths } from '../plan/places.js';
 import { diskUsage } from '../store/disk-usage.js';
 import { check, describeWork, type Site } from './accept.js';
-import { ChainFailure, type ChainNode, type MadeNode, runAction, type Supply } from './action.js';
+import {
+  arrivingSupplies,
+  ChainFailure,
+  type ChainNode,
+  type MadeNode,
+  runAction,
+  type Supply,
+} from './action.js';
 import { temporaryFor, temporaryForStore } from './outputs.js';
 import { Throttle } from './progress.js';
 
@@ -53,7 +60,7 @@ export async function runChain(site: Site, chain: ChainNode, sums: Sums): Promis
     ledger.finish(begun, [item]);
     return [item];
   } finally {
-    for (const { holdings } of chainFiles(chain)) moves.letGo(holdings);
+    letGoOf(site, chain);
     await rm(temp, { recursive: true, force: true });
   }
 }
@@ -101,8 +108,21 @@ async function checkUntouched({ workspace }: Site, chain: ChainNode): Promise<vo
   }
 }
 
-export function chainFiles(chain: ChainNode): readonly FileSupply[] {
-  return chain.inputs.flatMap(({ supply }) =>
-    supply.from === 'stream' ? chainFiles(supply.chain) : [supply],
-  );
+function chainFiles(chain: ChainNode): readonly FileSupply[] {
+  return chain.inputs.flatMap(({ supply }) => {
+    if (supply.from === 'stream') return chainFiles(supply.chain);
+    return supply.from === 'files' ? [supply] : [];
+  });
+}
+
+/** What is held for a chain may be moved again. */
+export function letGoOf({ moves }: Site, chain: ChainNode): void {
+  for (const { holdings } of chainFiles(chain)) moves.letGo(holdings);
+  for (const { whole } of arrivingSupplies(chain)) {
+    void whole.then(
+      ({ holdings }) => moves.letGo(holdings),
+      // That it failed is told where it was waited for.
+      () => undefined,
+    );
+  }
 }

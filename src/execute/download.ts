@@ -10,8 +10,10 @@ import { pinnedEntry } from '../plan/assess.js';
 import { Holdings } from '../plan/places.js';
 import type { Workspace } from '../plan/workspace.js';
 import type { Fetched, Fetcher } from '../sources/fetch.js';
+import type { Watcher } from '../sources/partial.js';
 import type { FetchLocation } from '../sources/source.js';
 import { recordChunkSums } from '../store/chunks.js';
+import { type Arrival, Restarted } from './arrival.js';
 import { type RemoteNode, sourceContext } from './resolve.js';
 
 export interface DownloadContext {
@@ -29,8 +31,10 @@ export interface DownloadContext {
    * the file leaves its partial name: so that a build that is killed does not fetch it again.
    */
   readonly learned: () => Promise<void>;
-  /** Gives a fetched file its final place. */
-  readonly place: (temp: string, item: Item) => Promise<void>;
+  /** Gives a fetched file its final place, and says which. */
+  readonly place: (temp: string, item: Item) => Promise<string>;
+  /** Who reads along, by file; nobody where there is none. */
+  readonly arrivals: readonly Arrival[];
 }
 
 export interface Downloaded {
@@ -82,7 +86,11 @@ export async function download(context: DownloadContext, remote: RemoteNode): Pr
 
   const one = async (file: LockedFile, index: number): Promise<Item> => {
     const known = knownItem(file);
-    if (known && (await holdings.find(known))) {
+    const arrival = context.arrivals[index];
+    const held = known && (await holdings.find(known));
+    if (known && held) {
+      if (held.place === 'elsewhere') arrival?.fail(new Restarted());
+      else arrival?.whole(held.path, known.size);
       done[index] = known.size;
       report();
       enter(file, index, known);
@@ -97,7 +105,8 @@ export async function download(context: DownloadContext, remote: RemoteNode): Pr
       const location = (await locations)[index];
       if (!location) throw new Error(`${identity} has no location for its file ${index}`);
       const partial = partialPath(workspace, identity, entry.files, index);
-      const fetched = await fetchFile(context, remote, { file, partial, location }, (now, total) => {
+      const watcher = arrival?.watcher(partial);
+      const fetched = await fetchFile(context, remote, { file, partial, location, watcher }, (now, total) => {
         done[index] = now;
         sizes[index] ??= total;
         report();
@@ -113,7 +122,8 @@ export async function download(context: DownloadContext, remote: RemoteNode): Pr
       if (fetched.chunks) await recordChunkSums(workspace.paths.store, fetched.sha256, fetched.chunks);
       enter(file, index, item);
       if (!known) await context.learned();
-      await context.place(fetched.path, item);
+      const path = await context.place(fetched.path, item);
+      arrival?.whole(path, item.size);
       return item;
     });
   };
@@ -138,7 +148,13 @@ async function fetchFile(
     file,
     partial,
     location,
-  }: { readonly file: LockedFile; readonly partial: string; readonly location: FetchLocation },
+    watcher,
+  }: {
+    readonly file: LockedFile;
+    readonly partial: string;
+    readonly location: FetchLocation;
+    readonly watcher: Watcher | undefined;
+  },
   onProgress: (done: number, total: number | null) => void,
 ): Promise<Fetched> {
   try {
@@ -151,6 +167,7 @@ async function fetchFile(
       },
       onProgress,
       onNotice: context.onNotice,
+      ...(watcher ? { watcher } : {}),
       signal: context.signal,
     });
   } catch (error) {

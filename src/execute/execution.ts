@@ -7,13 +7,15 @@ import type { Node } from '../model/node.js';
 import type { Fusion } from '../plan/fusion.js';
 import { makerOf } from '../plan/registry.js';
 import { restore, type Site } from './accept.js';
-import type { ChainNode, Supply } from './action.js';
+import type { ArrivingSupply, ChainNode, Supply } from './action.js';
+import { Arrival, Restarted } from './arrival.js';
 import { type ArtifactOptions, Artifacts } from './artifact.js';
-import { chainFiles, type FileSupply, runChain, streamedNodes } from './chain.js';
+import { type FileSupply, letGoOf, runChain, streamedNodes } from './chain.js';
 import { Known } from './known.js';
 import { Ledger, type LedgerOptions, Unavailable } from './ledger.js';
 import { Moves, type MovesOptions } from './moves.js';
 import { Once, settleAll } from './once.js';
+import { remoteFiles } from './resolve.js';
 import { verifyShared } from './shared.js';
 import { Vanished } from './vanished.js';
 import { workKey } from './work-key.js';
@@ -156,7 +158,9 @@ export class Execution {
   async #knowsInputs(node: Node): Promise<boolean> {
     const contents = await settleAll(
       node.references.map(({ node: input }) =>
-        this.#o.fusion.joins(input, node.name) ? this.#peek(input) : this.#know(input),
+        this.#o.fusion.joins(input, node.name) || this.#mayFlow(input, node)
+          ? this.#peek(input)
+          : this.#know(input),
       ),
     );
     return contents.every((content) => content !== null);
@@ -189,7 +193,7 @@ export class Execution {
     return shared.alone(await workKey(this.#known, chain), this.#waiting(node), async () => {
       const made = this.#o.force ? undefined : await this.#madeElsewhere(chain);
       if (!made) return this.#run(chain, pool);
-      for (const { holdings } of chainFiles(chain)) this.#moves.letGo(holdings);
+      letGoOf(this.#site, chain);
       return made;
     });
   }
@@ -223,7 +227,15 @@ export class Execution {
     const sums = new Map<string, string | undefined>();
     for (const made of [...streamedNodes(chain), node])
       sums.set(made.name, await this.#ledger.guard(made, () => this.#sumsPath(made)));
-    return this.#ledger.pooled(pool, node, () => runChain(this.#site, chain, sums));
+    return this.#ledger.pooled(pool, node, async () => {
+      try {
+        return await runChain(this.#site, chain, sums);
+      } catch (error) {
+        if (!(error instanceof Restarted)) throw error;
+        // By now it is there, or about to be: it is read when it is whole.
+        return runChain(this.#site, await this.#chain(node), sums);
+      }
+    });
   }
 
   /** Makes the inputs' bytes ready and says where each comes from. */
@@ -235,12 +247,44 @@ export class Execution {
   }
 
   async #supply(consumer: Node, name: string): Promise<Supply> {
-    if (!this.#o.fusion.joins(name, consumer.name)) return this.#filesOf(name);
+    const flows = this.#o.fusion.flows(name, consumer.name);
+    if (!flows && !this.#o.fusion.joins(name, consumer.name)) return this.#filesOf(name);
     const input = this.#known.node(name);
     const content = this.#known.content(name);
     const holdings = content && !this.#isForced(input) ? await this.#moves.hold(input, content) : undefined;
     if (content && holdings) return { from: 'files', holdings, items: content };
+    if (flows) return this.#makes.has(name) ? this.#filesOf(name) : this.#arriving(input);
     return { from: 'stream', chain: await this.#ledger.guard(input, () => this.#chain(input)) };
+  }
+
+  /**
+   * Whether a download of unknown content is to be read while it comes. Not by a node that was made before: the content may
+   * turn out to be what it was made of, and nothing need be done.
+   */
+  #mayFlow(input: string, consumer: Node): boolean {
+    return this.#o.fusion.flows(input, consumer.name) && !this.#o.workspace.state.nodes.has(consumer.name);
+  }
+
+  /** A download, begun now, to be read while it comes. */
+  #arriving(node: Node): ArrivingSupply {
+    const files = remoteFiles(this.#o.workspace, node);
+    const arrivals = files.map(() => new Arrival());
+    const made = this.#makes.do(node.name, () =>
+      this.#ledger.guard(node, async () =>
+        this.#artifacts.produce(node, await this.#sumsPath(node), arrivals),
+      ),
+    );
+    const whole = made.then(() => this.#filesOf(node.name));
+    whole.then(
+      ({ holdings, items }) => {
+        for (const [i, arrival] of arrivals.entries())
+          arrival.whole(holdings[i]?.path ?? '', items[i]?.size ?? 0);
+      },
+      (error: unknown) => {
+        for (const arrival of arrivals) arrival.fail(error);
+      },
+    );
+    return { from: 'arrival', files, arrivals, whole };
   }
 
   /** The bytes of a node in files, which stay where they are. */

@@ -108,8 +108,8 @@ export class Moves {
     return (await leftovers(this.#workspace, node, content)).length === 0;
   }
 
-  /** Gives a new file its place: that of the node's output, or one in the store. */
-  async place(temp: string, node: Node, item: Item): Promise<void> {
+  /** Gives a new file its place, and says which: that of the node's output, or one in the store. */
+  async place(temp: string, node: Node, item: Item): Promise<string> {
     const { store, shared } = this.#workspace;
     const path = outputPaths(this.#workspace, node, [item])[0]?.path;
     if (path !== undefined) {
@@ -124,6 +124,7 @@ export class Moves {
       if (isNew && node.section === 'target' && node.keep === 'auto') this.#dropLater(node, item);
     }
     this.#holdings.refresh();
+    return path ?? store.path(item.digest, item.type);
   }
 
   /** Puts a node's known content at its output paths. Rejects with Vanished when it is nowhere to be had. */

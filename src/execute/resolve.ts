@@ -2,7 +2,7 @@
 import { writeLock } from '../manifest/lockfile.js';
 import { ResError } from '../model/error.js';
 import type { EventListener } from '../model/event.js';
-import type { LockEntry } from '../model/lock.js';
+import type { LockEntry, LockedFile } from '../model/lock.js';
 import type { Node } from '../model/node.js';
 import { pinnedEntry } from '../plan/assess.js';
 import { makerOf } from '../plan/registry.js';
@@ -25,6 +25,13 @@ export function remoteNodes(workspace: Workspace, names: readonly string[]): rea
     if (!node || maker?.is !== 'source' || maker.source.place !== 'remote') return [];
     return [{ node, source: maker.source, identity: maker.source.identity(node.recipe) }];
   });
+}
+
+/** The files of a remote artifact, as far as its source is resolved. */
+export function remoteFiles(workspace: Workspace, { name }: Node): readonly LockedFile[] {
+  return remoteNodes(workspace, [name]).flatMap(
+    ({ node, source }) => pinnedEntry(workspace, node, source)?.files ?? [],
+  );
 }
 
 export function sourceContext(workspace: Workspace, fetcher: Fetcher, signal: AbortSignal): SourceContext {

@@ -133,9 +133,8 @@ async function fetchContent(
       check: async () => undefined,
       // The lock is written when all sources have answered.
       learned: async () => undefined,
-      place: async (temp, item) => {
-        await workspace.store.put(temp, item.digest, item.type);
-      },
+      place: (temp, item) => workspace.store.put(temp, item.digest, item.type),
+      arrivals: [],
     },
     remote,
   );

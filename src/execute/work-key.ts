@@ -1,8 +1,9 @@
 // What two builds that are about to do the same work have in common, also where an input is made in the same pass and so the
 // action key is not known before.
 import { createHash } from 'node:crypto';
+import { sha256Digest } from '../model/digest.js';
 import { canonicalJson, type Json } from '../model/json.js';
-import type { ChainNode } from './action.js';
+import type { ChainNode, Supply } from './action.js';
 import type { Known } from './known.js';
 import type { RemoteNode } from './resolve.js';
 
@@ -13,11 +14,17 @@ export async function workKey(known: Known, chain: ChainNode): Promise<string> {
   if (key !== null) return key;
   const inputs: Json[] = [];
   for (const { role, supply } of chain.inputs) {
-    const of =
-      supply.from === 'files' ? supply.items.map(({ digest }) => digest) : await workKey(known, supply.chain);
+    const of = supply.from === 'stream' ? await workKey(known, supply.chain) : contentsOf(supply);
     inputs.push({ role, of });
   }
   return digest({ kind: node.kind, recipe: node.recipe, inputs });
+}
+
+function contentsOf(supply: Exclude<Supply, { from: 'stream' }>): Json {
+  if (supply.from === 'files') return supply.items.map(({ digest }) => digest);
+  return supply.files.map(({ name, url, sha256 }) =>
+    sha256 === undefined ? [name, url] : sha256Digest(sha256),
+  );
 }
 
 /** Of fetching an artifact's files. */

@@ -1,5 +1,6 @@
-// Which intermediates need never touch the disk: those that stream, that nobody asked for or wants kept, and that only
-// one other node reads, itself in one pass. A property of the plan, not of any kind.
+// What runs in one pass over the bytes. Intermediates that stream need never touch the disk where nobody asked for them or
+// wants them kept, and only one other node reads them, itself in one pass. A download is read by such a node while it comes. A
+// property of the plan, not of any kind.
 
 import { makingOf } from '../kinds/kind.js';
 import type { Graph } from '../model/graph.js';
@@ -8,6 +9,8 @@ import { makerOf } from './registry.js';
 export interface Fusion {
   /** Whether `input` may stream straight into `consumer`. */
   joins(input: string, consumer: string): boolean;
+  /** Whether `input` is a download that `consumer` may read while it comes. */
+  flows(input: string, consumer: string): boolean;
 }
 
 export function planFusion(graph: Graph, closure: readonly string[], requested: ReadonlySet<string>): Fusion {
@@ -21,17 +24,27 @@ export function planFusion(graph: Graph, closure: readonly string[], requested: 
     const maker = node ? makerOf(node) : undefined;
     return node && maker?.is === 'kind' ? makingOf(maker.kind, node.recipe).by : undefined;
   };
+  const readsOnce = (input: string, consumer: string) => {
+    const into = making(consumer);
+    return (
+      (into === 'streaming' || into === 'filling') &&
+      graph.nodes.get(consumer)?.references.some((r) => r.node === input && r.role !== 'sums') === true
+    );
+  };
   return {
+    flows(input, consumer) {
+      const node = graph.nodes.get(input);
+      const maker = node && makerOf(node);
+      return maker?.is === 'source' && maker.source.place === 'remote' && readsOnce(input, consumer);
+    },
     joins(input, consumer) {
-      const into = making(consumer);
       return (
-        (into === 'streaming' || into === 'filling') &&
+        readsOnce(input, consumer) &&
         making(input) === 'streaming' &&
         users.get(input) === 1 &&
         !requested.has(input) &&
         graph.nodes.get(input)?.output === undefined &&
-        graph.nodes.get(input)?.keep !== 'always' &&
-        graph.nodes.get(consumer)?.references.some((r) => r.node === input && r.role !== 'sums') === true
+        graph.nodes.get(input)?.keep !== 'always'
       );
     },
   };

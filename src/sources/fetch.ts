@@ -12,7 +12,7 @@ import type { Failure, Headers } from './failure.js';
 import { createHttpClient } from './http.js';
 import { copyLocalFile } from './local-file.js';
 import { openNetwork, stallTimeoutMs } from './network.js';
-import { openPartial, type Wanted, writeAll } from './partial.js';
+import { openPartial, type Wanted, type Watcher, writeAll } from './partial.js';
 import { type Peeked, peek, type Span } from './peek.js';
 import { downloadRanges } from './ranges.js';
 import { redactUrl } from './redact.js';
@@ -29,6 +29,8 @@ export interface FetchRequest {
   /** Bytes there are, and in all; at most every 50 ms, and once at the end. */
   readonly onProgress: (done: number, total: number | null) => void;
   readonly onNotice: (message: string) => void;
+  /** Is told of every piece; of a local file nothing comes in pieces. */
+  readonly watcher?: Watcher;
   readonly signal: AbortSignal;
 }
 
@@ -139,7 +141,7 @@ export function createFetcher(o: FetcherOptions): Fetcher {
 
     async function fromServer(place: Place, hasOther: boolean): Promise<Got | Failure> {
       for (let isSecond = false; ; isSecond = true) {
-        const partial = await openPartial(r.partial, expected, r.signal);
+        const partial = await openPartial(r.partial, expected, r.signal, r.watcher);
         try {
           const isThere = expected.sha256 !== undefined && partial.sha256() === expected.sha256;
           const result = isThere

@@ -19,6 +19,14 @@ export interface Wanted {
   readonly size?: number;
 }
 
+/** Is told how far a file has come, for those who read along. */
+export interface Watcher {
+  /** So many bytes from the beginning are on disk now, those of an earlier run included. */
+  arrived(bytes: number): void;
+  /** All that had arrived is given up: other bytes may come in its place. */
+  restarted(): void;
+}
+
 /** Every function rejects with ResError `io` or `no-space`. */
 export interface PartialFile {
   /** Bytes on disk. */
@@ -57,7 +65,12 @@ interface Note {
 const READ_BUFFER = 1024 * 1024;
 
 /** Opens or creates it, and hashes what is there. Rejects with ResError `io`, `no-space`, `interrupted`. */
-export async function openPartial(path: string, wanted: Wanted, signal: AbortSignal): Promise<PartialFile> {
+export async function openPartial(
+  path: string,
+  wanted: Wanted,
+  signal: AbortSignal,
+  watcher?: Watcher,
+): Promise<PartialFile> {
   const notePath = `${path}.json`;
   let size = 0;
   const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
@@ -94,6 +107,7 @@ export async function openPartial(path: string, wanted: Wanted, signal: AbortSig
     size = 0;
     joined = false;
     note = undefined;
+    watcher?.restarted();
   }
 
   async function closeFile(): Promise<void> {
@@ -104,6 +118,7 @@ export async function openPartial(path: string, wanted: Wanted, signal: AbortSig
 
   async function remove(): Promise<void> {
     await closeFile();
+    watcher?.restarted();
     await guarded(async () => {
       await rm(path, { force: true });
       await rm(notePath, { force: true });
@@ -115,6 +130,7 @@ export async function openPartial(path: string, wanted: Wanted, signal: AbortSig
     if (found.size > 0 && isWorthKeeping(found, note, wanted)) {
       size = await guarded(() => readWhole(file, sum, signal));
       joined = true;
+      watcher?.arrived(size);
     } else {
       await restart();
     }
@@ -167,6 +183,7 @@ export async function openPartial(path: string, wanted: Wanted, signal: AbortSig
       for (const bytes of batch) sum(bytes);
       await writing;
       size += byteLength(batch);
+      watcher?.arrived(size);
     },
     restart,
     async finish() {

@@ -47,14 +47,23 @@ export function uniqueName(): string {
 
 /** As `mkdir -p`. Node's own never returns where a file system refuses new folders with ENOENT (/proc, autofs). */
 export async function makeAll(path: string): Promise<void> {
+  if ((await makeOne(path)) === 'made') return;
+  // Where the one above is there by now, another has made it since; where it always was, the second try fails for good.
+  if (!existsSync(dirname(path))) await makeAll(dirname(path));
+  if ((await makeOne(path)) === 'made') return;
+  // Removed again, or refused: let the system say what is the matter.
+  await mkdir(path);
+}
+
+async function makeOne(path: string): Promise<'made' | 'nothing above'> {
   try {
     await mkdir(path);
+    return 'made';
   } catch (error) {
     const code = errorCode(error);
-    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return;
-    if (code !== 'ENOENT' || existsSync(dirname(path))) throw error;
-    await makeAll(dirname(path));
-    await makeAll(path);
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return 'made';
+    if (code === 'ENOENT') return 'nothing above';
+    throw error;
   }
 }
 

@@ -2,8 +2,8 @@
 // right. What is cut, and how a disk may look then, is in test/rig/power-cut.ts.
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
-import { ARCHS, openArena } from '../rig/arena.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ARCHS, type Arena, openArena, type Site } from '../rig/arena.js';
 import { again, campaignRounds, campaignSeed, isLinux } from '../rig/crash.js';
 import { runFolder } from '../rig/places.js';
 import { openDisk } from '../rig/power-cut.js';
@@ -12,79 +12,81 @@ import { has, tool } from '../rig/tools.js';
 
 /** Cuts a scenario here; `npm run test:crash` takes more. */
 const SHORT = 2;
-const CUTS = Math.max(SHORT, Math.ceil(campaignRounds(SHORT * 10) / 10));
+const CUTS = Math.ceil(campaignRounds(SHORT * 10) / 10);
 
 interface Scenario {
   readonly name: string;
-  /** Runs before it, in a folder that has both variants built, `amd64` in place. */
-  readonly before: readonly (readonly string[])[];
+  /** `both`: both variants are built, amd64 is in place; `cleaned`: and its outputs were removed then. */
+  readonly from: 'nothing' | 'both' | 'cleaned';
   readonly run: readonly string[];
-  readonly cold?: boolean;
+  /** Operations, about. */
+  readonly length: number;
 }
 
 const SCENARIOS: readonly Scenario[] = [
-  { name: 'cold build', before: [], run: ['build'], cold: true },
-  {
-    name: 'switch of the variant',
-    before: [['build', '--arch', 'amd64']],
-    run: ['build', '--arch', 'arm64'],
-  },
-  { name: 'restore after clean', before: [['clean']], run: ['build'] },
-  { name: 'clean', before: [], run: ['clean'] },
-  { name: 'clean --all', before: [], run: ['clean', '--all'] },
-  { name: 'update', before: [], run: ['update'] },
-  { name: 'gc', before: [], run: ['gc', '--keep-days', '0'] },
+  { name: 'cold build', from: 'nothing', run: ['build'], length: 260 },
+  { name: 'switch of the variant', from: 'both', run: ['build', '--arch', 'arm64'], length: 110 },
+  { name: 'restore after clean', from: 'cleaned', run: ['build'], length: 180 },
+  { name: 'clean', from: 'both', run: ['clean'], length: 40 },
+  { name: 'clean --all', from: 'both', run: ['clean', '--all'], length: 65 },
+  { name: 'update', from: 'both', run: ['update'], length: 15 },
+  { name: 'gc', from: 'both', run: ['gc', '--keep-days', '0'], length: 40 },
 ];
 
 describe.skipIf(!has('qemu-img', 'mke2fs') || !isLinux())('the power goes in a', () => {
-  it.each(SCENARIOS)('$name', { timeout: 60_000 + CUTS * 20_000 }, async ({ name, before, run, cold }) => {
+  let arena: Arena;
+  const saved = new Map<Scenario['from'], string>();
+
+  function siteOf({ sites: [site] }: Arena): Site {
+    if (!site) throw new Error('no site');
+    return site;
+  }
+
+  async function save(name: Scenario['from']): Promise<void> {
+    const copy = mkdtempSync(join(runFolder(), 'saved-'));
+    await tool(['cp', '-a', `${siteOf(arena).work.dir}/.`, copy]);
+    saved.set(name, copy);
+  }
+
+  async function setUp(name: Scenario['from']): Promise<void> {
+    const { work } = siteOf(arena);
+    for (const entry of readdirSync(work.dir)) rmSync(work.path(entry), { recursive: true, force: true });
+    await tool(['cp', '-a', `${saved.get(name)}/.`, work.dir]);
+  }
+
+  beforeAll(async () => {
+    arena = await openArena();
+    const site = siteOf(arena);
+    await save('nothing');
+    for (const arch of ARCHS.toReversed()) await site.run(['build', '--arch', arch]);
+    await save('both');
+    await site.run(['clean']);
+    await save('cleaned');
+  }, 120_000);
+
+  afterAll(async () => {
+    for (const copy of saved.values()) rmSync(copy, { recursive: true, force: true });
+    await arena.close();
+  });
+
+  it.each(SCENARIOS)('$name', { timeout: 60_000 + CUTS * 20_000 }, async ({ name, from, run, length }) => {
     const seed = campaignSeed();
     const random = randomNumbers(`${seed} ${name}`);
-    const arena = await openArena();
-    const [site] = arena.sites;
-    if (!site) throw new Error('no site');
-    if (!cold) {
-      await site.run(['build', '--arch', 'arm64']);
-      await site.run(['build', '--arch', 'amd64']);
-      for (const args of before) await site.run(args);
-    }
-    const ready = mkdtempSync(join(runFolder(), 'ready-'));
-    await tool(['cp', '-a', `${site.work.dir}/.`, ready]);
-    const setUp = async () => {
-      for (const name of readdirSync(site.work.dir))
-        rmSync(site.work.path(name), { recursive: true, force: true });
-      await tool(['cp', '-a', `${ready}/.`, site.work.dir]);
-    };
-    const watched = async (killAt: number) => {
+    const site = siteOf(arena);
+    const start = random();
+    for (let cut = 0; cut < CUTS; cut++) {
+      // Spread evenly, however many there are (multiples of the golden ratio).
+      const moment = 1 + Math.floor(((start + cut * 0.618034) % 1) * length);
+      await setUp(from);
       const disk = openDisk(site.work.dir);
-      const { signal, status } = await site.start(run, disk.env(killAt)).result;
-      return { disk, signal, status };
-    };
-    try {
-      const whole = await watched(0);
-      expect(whole.status).toBe(0);
-      whole.disk.keep();
-      const { operations } = whole.disk;
-      whole.disk.close();
-      expect(operations).toBeGreaterThan(0);
-      // At every one when there are enough cuts to take, else at some by chance.
-      const moments =
-        CUTS >= operations
-          ? Array.from({ length: CUTS }, (_, i) => (i % operations) + 1)
-          : Array.from({ length: CUTS }, () => 1 + Math.floor(random() * operations));
-      for (const moment of moments) {
-        await setUp();
-        const { disk, signal } = await watched(moment);
-        const told = disk.cut(random);
-        disk.close();
-        const order = random() < 0.5 ? ARCHS : ARCHS.toReversed();
-        const faults = await arena.faults(order);
-        const where = `cut at operation ${moment} of ${operations} (${signal ?? 'it had ended'}); then ${order}; on disk: ${told}`;
-        expect(faults, `${where}\n${again(seed, CUTS * 10)}`).toEqual([]);
-      }
-    } finally {
-      rmSync(ready, { recursive: true, force: true });
-      await arena.close();
+      const { signal, status } = await site.start(run, disk.env(moment)).result;
+      const onDisk = disk.cut(random);
+      disk.close();
+      const how = signal === null ? `after its end with status ${status}` : `at operation ${moment}`;
+      const order = random() < 0.5 ? ARCHS : ARCHS.toReversed();
+      const faults = await arena.faults(order);
+      const where = `cut ${how}; on disk: ${onDisk}; then built: ${order}`;
+      expect(faults, `${where}\n${again(seed, CUTS * 10)}`).toEqual([]);
     }
   });
 });

@@ -24,8 +24,9 @@ describe('a failure', () => {
   it('counts what was not come to because of it as skipped, not as fresh', async () => {
     const engine = openEngine({
       'resources.yaml': `res: 1
+pools: { network: 1 }
 artifacts: { here: { url: "file:here" }, gone: { url: "file:absent" } }
-targets: { both: { merge: [here, gone], output: both } }
+targets: { both: { merge: [gone, here], output: both } }
 default: [both]
 `,
       here: 'here',

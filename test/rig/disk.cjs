@@ -26,7 +26,6 @@ if (root !== undefined) {
   const note = (record) => {
     if (out !== undefined) real.writeSync(out, `${JSON.stringify(record)}\n`);
   };
-  process.on('exit', () => note({ op: 'total', count }));
 
   const isOurs = (name) => typeof name === 'string' && path.resolve(name).startsWith(`${root}/`);
   const step = () => {

@@ -45,71 +45,40 @@ interface Change {
 }
 
 export interface Disk {
-  /** For a run: it is watched, and killed at its operation of that number below the folder. 0: not killed. */
+  /** For the run: it is watched, and killed at its operation of that number below the folder. */
   env(killAt: number): Readonly<Record<string, string>>;
-  /** Operations of the last run that came to its end; 0 before. */
-  readonly operations: number;
-  /**
-   * After the run: the folder as a disk could hold it now. Says in words what it chose.
-   */
+  /** After the run: makes the folder as a disk could hold it now. Says in words what it chose. */
   cut(random: Random): string;
-  /** After a run that was not cut: what happened is as it is. */
-  keep(): void;
   close(): void;
 }
 
 const BLOCK = 4096;
 
-/** Takes the folder as it is for what is on disk. */
+/** Takes the folder as it is for what is on disk. For one run. */
 export function openDisk(root: string): Disk {
   const own = mkdtempSync(join(runFolder(), 'disk-'));
-  let runs = 0;
-  let operations = 0;
-  let before = remember();
-
-  function remember() {
-    const folder = mkdtempSync(join(own, 'before-'));
-    return { folder, model: new Model(root, folder) };
-  }
-
-  function start(): void {
-    rmSync(before.folder, { recursive: true, force: true });
-    runs++;
-    before = remember();
-  }
-
-  const journal = () => join(own, `journal-${runs}`);
-  const records = (): readonly Record<string, unknown>[] =>
-    readFileSync(journal(), 'utf8')
-      .split('\n')
-      .slice(0, -1)
-      .map((line) => JSON.parse(line));
-
+  const journal = join(own, 'journal');
+  writeFileSync(journal, '');
+  const copies = join(own, 'copies');
+  mkdirSync(copies);
+  const model = new Model(root, copies);
   return {
-    env: (killAt) => {
-      writeFileSync(journal(), '');
-      return {
-        NODE_OPTIONS: `--require=${JSON.stringify(join(RIG, 'disk.cjs'))}`,
-        RES_DISK_ROOT: root,
-        RES_DISK_JOURNAL: journal(),
-        RES_DISK_KILL: String(killAt),
-      };
-    },
-    get operations() {
-      return operations;
-    },
-    cut(random) {
-      const told = before.model.replay(records()).rebuild(random);
-      start();
-      return told;
-    },
-    keep() {
-      // Each thread has told its own.
-      operations = Math.max(0, ...records().map(({ count }) => Number(count ?? 0)));
-      start();
-    },
+    env: (killAt) => ({
+      NODE_OPTIONS: `--require=${JSON.stringify(join(RIG, 'disk.cjs'))}`,
+      RES_DISK_ROOT: root,
+      RES_DISK_JOURNAL: journal,
+      RES_DISK_KILL: String(killAt),
+    }),
+    cut: (random) => model.replay(readRecords(journal)).rebuild(random),
     close: () => rmSync(own, { recursive: true, force: true }),
   };
+}
+
+function readRecords(journal: string): readonly Readonly<Record<string, unknown>>[] {
+  return readFileSync(journal, 'utf8')
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line));
 }
 
 /** What is surely on disk, and what may be. */

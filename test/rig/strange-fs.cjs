@@ -4,7 +4,7 @@
 //   no-replace=E   a rename onto a file that is there fails with the code E (EEXIST, EBUSY, ETXTBSY, …)
 //   silly=once     a folder `tmp` cannot be removed at the first try (ENOTEMPTY: an open file's .nfs… is in it); =always: at none
 //   busy-open      a rename onto a file that the process has open fails (EBUSY), as on SMB
-//   stale          a path that is there is stale (ESTALE) when it is first opened or looked at
+//   stale          a path that is there, but for manifests, is stale (ESTALE) when it is first opened or looked at
 //   no-links       there are no hard links (EPERM)
 //   no-dir-sync    a folder cannot be synced (EINVAL)
 //   shift=N        the process's clock is N seconds ahead
@@ -84,7 +84,7 @@ if (silly !== undefined) {
 if (words.has('stale')) {
   const seen = new Set();
   const check = (name) => (path) => {
-    if (!isOurs(path) || seen.has(path) || !existsSync(path)) return;
+    if (!isOurs(path) || path.endsWith('.yaml') || seen.has(path) || !existsSync(path)) return;
     seen.add(path);
     throw failure('ESTALE', name, path);
   };

@@ -1,6 +1,7 @@
 import {
   chmodSync,
   closeSync,
+  existsSync,
   ftruncateSync,
   lstatSync,
   mkdirSync,
@@ -23,8 +24,10 @@ import {
   copyTree,
   freeBytes,
   ioError,
+  makeAll,
   moveOrCopy,
   publish,
+  removeTemporaryFolder,
   sameDevice,
 } from '../../src/store/files.js';
 import { runScript } from './script.js';
@@ -239,5 +242,39 @@ describe('a system error', () => {
     if (said.trim() === 'cloned') return;
     expect(said).toMatch(/^io cannot copy .*from to .*to: /);
     expect(readdirSync(dir)).toEqual(['from']);
+  });
+});
+
+describe('a folder', () => {
+  it('that many want at once is made, with all above it', async () => {
+    const dir = tempDir();
+    for (let round = 0; round < 100; round++) {
+      const paths = Array.from({ length: 8 }, (_, i) => join(dir, `${round}`, 'a', 'b', `${i}`));
+      await Promise.all(paths.map((path) => makeAll(path)));
+      for (const path of paths) expect(statSync(path).isDirectory()).toBe(true);
+    }
+  });
+
+  it('of temporaries is removed, whether it is there or not', async () => {
+    const dir = tempDir();
+    mkdirSync(join(dir, 'tmp', 'deep'), { recursive: true });
+    writeFileSync(join(dir, 'tmp', 'deep', 'file'), '');
+    await removeTemporaryFolder(join(dir, 'tmp'));
+    await removeTemporaryFolder(join(dir, 'tmp'));
+    expect(readdirSync(dir)).toEqual([]);
+  });
+});
+
+describe.skipIf(!existsSync('/dev/shm'))('the file system of a link', () => {
+  it('is that of the link, not of what it leads to', async () => {
+    const dir = tempDir();
+    symlinkSync('/dev/shm', join(dir, 'link'));
+    symlinkSync('circle', join(dir, 'circle'));
+    writeFileSync(join(dir, 'file'), '');
+    for (const name of ['link', 'circle'])
+      expect(await sameDevice(join(dir, 'file'), join(dir, name))).toBe(true);
+    // What lies behind it is elsewhere.
+    const isElsewhere = statSync('/dev/shm').dev !== statSync(dir).dev;
+    expect(await sameDevice(join(dir, 'file'), join(dir, 'link', 'new'))).toBe(!isElsewhere);
   });
 });
