@@ -22,6 +22,7 @@ export async function build(
 ): Promise<BuildResult> {
   const started = Date.now();
   if (!options.force && !options.asIs && (await nothingToDo(workspace, requested))) {
+    await workspace.shared?.renew();
     const result = emptyResult(workspace.graph, requested, started);
     options.listener?.({ type: 'summary', ...result });
     return result;

@@ -15,6 +15,7 @@ import {
   copyHolding,
   correctMode,
   placeOutput,
+  putObject,
   restoreOutput,
   storeOutput,
   temporaryForStore,
@@ -110,7 +111,7 @@ export class Moves {
 
   /** Gives a new file its place, and says which: that of the node's output, or one in the store. */
   async place(temp: string, node: Node, item: Item): Promise<string> {
-    const { store, shared } = this.#workspace;
+    const { store } = this.#workspace;
     const path = outputPaths(this.#workspace, node, [item])[0]?.path;
     if (path !== undefined) {
       await this.#turns.runAll([item.digest, ...this.#formerDigests(path)], () =>
@@ -119,8 +120,7 @@ export class Moves {
     } else {
       // What was there before is somebody else's, or the one copy of another variant.
       const isNew = !store.has(item.digest, item.type);
-      shared?.lease([item.digest]);
-      await store.put(temp, item.digest, item.type, shared?.tmp);
+      await putObject(this.#workspace, temp, item);
       if (isNew && node.section === 'target' && node.keep === 'auto') this.#dropLater(node, item);
     }
     this.#holdings.refresh();
@@ -187,7 +187,6 @@ export class Moves {
    * needed in two places at once: it is copied.
    */
   async #secure(node: Node, content: Content, found: readonly Holding[]): Promise<readonly Holding[]> {
-    const { store, shared } = this.#workspace;
     const secured: Holding[] = [];
     for (const [i, holding] of found.entries()) {
       const item = content[i];
@@ -197,10 +196,9 @@ export class Moves {
         continue;
       }
       const temp = await temporaryForStore(this.#workspace);
-      shared?.lease([item.digest]);
       try {
         await copyHolding(this.#workspace, holding, item, temp, { signal: this.#o.signal });
-        secured.push({ place: 'store', path: await store.put(temp, item.digest, item.type, shared?.tmp) });
+        secured.push({ place: 'store', path: await putObject(this.#workspace, temp, item) });
       } finally {
         await rm(temp, { recursive: true, force: true });
       }

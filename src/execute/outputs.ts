@@ -106,14 +106,29 @@ async function look(
   return undefined;
 }
 
+/** Puts a new file or directory into the store, and says where it is there. Rejects with ResError `io`, `no-space`. */
+export async function putObject(
+  { store, cache, shared }: Workspace,
+  temp: string,
+  { digest, type }: Pick<Item, 'digest' | 'type'>,
+): Promise<string> {
+  shared?.lease([digest]);
+  const isNew = !store.has(digest, type);
+  const object = await store.put(temp, digest, type, shared?.tmp);
+  // What is remembered of one that was there before says nothing of this one.
+  if (isNew) cache.forget(object);
+  return object;
+}
+
 /** Moves an output of res's own into the store. Should somebody still write to it there, its stat tells. */
 export async function storeOutput(
-  { store, cache, shared }: Workspace,
+  workspace: Workspace,
   path: string,
   { digest, type }: Pick<Item, 'digest' | 'type'>,
 ): Promise<void> {
+  const { cache } = workspace;
   const before = await lstat(path, { bigint: true });
-  const object = await store.put(path, digest, type, shared?.tmp);
+  const object = await putObject(workspace, path, { digest, type });
   const after = await lstat(object, { bigint: true });
   // The store keeps times to the microsecond.
   const isThat = after.ino === before.ino && after.mtimeNs / 1000n === before.mtimeNs / 1000n;

@@ -12,7 +12,7 @@ import type { PlannedBuild } from '../model/report.js';
 import { planFusion } from '../plan/fusion.js';
 import { holdsContent } from '../plan/places.js';
 import { type DetailedPlan, planNodes } from '../plan/plan.js';
-import { rootsOf } from '../plan/roots.js';
+import { register } from '../plan/roots.js';
 import { refreshWorkspace, type Workspace } from '../plan/workspace.js';
 import { createFetcher, type Fetcher } from '../sources/fetch.js';
 import { ioError } from '../store/files.js';
@@ -23,6 +23,7 @@ import { acceptAsIs } from './as-is.js';
 import { errorReport } from './errors.js';
 import { Execution } from './execution.js';
 import { weigh } from './glimpse.js';
+import { inTurn } from './in-turn.js';
 import { checkFolder, checkNotBusy, occupiedError, removeTemporaries } from './outputs.js';
 import { Pools, poolLimits } from './pools.js';
 import { criticalPaths } from './priority.js';
@@ -68,13 +69,6 @@ export async function perform(
   } finally {
     await inTurn([() => network.close(), async () => workspace.shared?.leave(), () => lock.release()]);
   }
-}
-
-/** Does all of it, also after one has failed. Rejects with the first failure. */
-async function inTurn(works: readonly (() => Promise<unknown>)[]): Promise<void> {
-  const failures: unknown[] = [];
-  for (const work of works) await work().catch((error: unknown) => failures.push(error));
-  if (failures.length > 0) throw failures[0];
 }
 
 interface Locked {
@@ -155,13 +149,6 @@ async function buildLocked(
     listener({ type: 'warning', message, hint });
   });
   return finish(listener, result);
-}
-
-/** Others who use the store are to find what is made here, and to leave what this workspace refers to. */
-async function register(workspace: Workspace): Promise<void> {
-  if (!workspace.shared) return;
-  const { digests, kept } = rootsOf(workspace);
-  await workspace.shared.register(digests, kept);
 }
 
 /** A plan is still of use when the network is not there; a release that does not exist is an error all the same. */

@@ -6,11 +6,14 @@ import type { EventListener } from '../model/event.js';
 import type { LockEntry } from '../model/lock.js';
 import type { UpdateReport } from '../model/report.js';
 import { shortDigest } from '../plan/reasons.js';
+import { register } from '../plan/roots.js';
 import { refreshWorkspace, type Workspace } from '../plan/workspace.js';
 import { createFetcher, type Fetcher } from '../sources/fetch.js';
 import { acquireLock } from '../store/lock.js';
 import { prepareWorkspace } from '../store/paths.js';
 import { download } from './download.js';
+import { inTurn } from './in-turn.js';
+import { putObject } from './outputs.js';
 import { Pools, poolLimits } from './pools.js';
 import {
   offlineError,
@@ -55,6 +58,7 @@ export async function update(
   });
   const before = new Map<string, LockEntry>();
   try {
+    await workspace.shared?.join(`res update ${names.join(' ')}`);
     // Who was waited for may have written to the lock.
     refreshWorkspace(workspace);
     for (const [identity, entry] of workspace.lock) before.set(identity, entry);
@@ -70,13 +74,13 @@ export async function update(
     });
     await saveLock(workspace);
     await workspace.state.flush();
+    await register(workspace);
   } catch (error) {
     workspace.lock.clear();
     for (const [identity, entry] of before) workspace.lock.set(identity, entry);
     throw error;
   } finally {
-    await fetcher.close();
-    await lock.release();
+    await inTurn([() => fetcher.close(), async () => workspace.shared?.leave(), () => lock.release()]);
   }
   const sources = remotes
     .map(({ identity }) => ({
@@ -133,7 +137,7 @@ async function fetchContent(
       check: async () => undefined,
       // The lock is written when all sources have answered.
       learned: async () => undefined,
-      place: (temp, item) => workspace.store.put(temp, item.digest, item.type),
+      place: (temp, item) => putObject(workspace, temp, item),
       arrivals: [],
     },
     remote,

@@ -42,3 +42,10 @@ function contentOf(node: Node, state: State, lock: Workspace['lock']): readonly 
   const locked = lock.get(maker.source.identity(node.recipe))?.files ?? [];
   return [...made, ...locked.flatMap(({ sha256 }) => (sha256 === undefined ? [] : sha256Digest(sha256)))];
 }
+
+/** Others who use the store are to find what was made here, and to leave what this workspace refers to. Only while joined. */
+export async function register(workspace: Workspace): Promise<void> {
+  if (!workspace.shared) return;
+  const { digests, kept } = rootsOf(workspace);
+  await workspace.shared.register(digests, kept);
+}

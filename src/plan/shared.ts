@@ -7,7 +7,7 @@ import type { Digest } from '../model/digest.js';
 import { ResError } from '../model/error.js';
 import { ActionCache } from '../store/action-cache.js';
 import type { LockOptions } from '../store/lock.js';
-import { register, registrations } from '../store/registry.js';
+import { register, registrations, renew } from '../store/registry.js';
 import { joinStore, type Membership, sweepStore } from '../store/sharing.js';
 import { openOutputs } from '../store/state.js';
 import { lockWork } from '../store/work-lock.js';
@@ -77,6 +77,11 @@ export class SharedStore {
   register(digests: Iterable<Digest>, kept: Iterable<Digest>): Promise<void> {
     const { tmp } = this.#joined();
     return register(this.#root, { workspace: this.#workspace, digests, kept, tmp });
+  }
+
+  /** Says that the workspace still uses the store, once a day. */
+  renew(): Promise<void> {
+    return renew(this.#root, this.#workspace);
   }
 
   /** An output of another workspace that holds the item, as far as a look can tell: its owner may write to it at any time. */

@@ -66,6 +66,18 @@ export async function unregister(
   }
 }
 
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/**
+ * Says that a workspace still uses the store, where it said so a day ago or longer: a build that has nothing to do does not write
+ * each time. Does nothing for a workspace that never said what it counts on. Rejects with ResError `io`.
+ */
+export async function renew(root: string, workspace: string): Promise<void> {
+  const path = registrationPath(root, { workspace, host: hostname() });
+  const at = statSync(path, { throwIfNoEntry: false })?.mtimeMs;
+  if (at !== undefined && Date.now() - at > DAY_MS) await touched(path);
+}
+
 function sorted(digests: Iterable<Digest>): readonly Digest[] {
   return [...new Set(digests)].sort();
 }

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Digest } from '../../src/model/digest.js';
-import { register, registrations } from '../../src/store/registry.js';
+import { register, registrationPath, registrations, renew } from '../../src/store/registry.js';
 import { tempDir } from './temp.js';
 
 const [A, B, C] = ['a', 'b', 'c'].map((c): Digest => `sha256:${c.repeat(64)}`) as [Digest, Digest, Digest];
@@ -39,6 +39,21 @@ describe('the workspaces of a store', () => {
     await register(root, { ...said, digests: [C] });
     expect(await registrations(root)).toMatchObject([{ digests: [C] }]);
     expect(readdirSync(join(root, 'workspaces'))).toEqual([name]);
+  });
+
+  it('that still use it say so once a day, and not those that never said what they count on', async () => {
+    const root = tempDir();
+    await renew(root, '/work/one');
+    expect(await registrations(root)).toEqual([]);
+    await register(root, { workspace: '/work/one', digests: [A], kept: [] });
+    const path = registrationPath(root, { workspace: '/work/one', host: hostname() });
+    const hour = Date.now() / 1000 - 3600;
+    utimesSync(path, hour, hour);
+    await renew(root, '/work/one');
+    expect(statSync(path).mtimeMs / 1000).toBeCloseTo(hour, 2);
+    utimesSync(path, hour - 86_400, hour - 86_400);
+    await renew(root, '/work/one');
+    expect(statSync(path).mtimeMs / 1000).toBeGreaterThan(hour);
   });
 
   it('that are damaged are passed over, and are there again after their next use', async () => {
