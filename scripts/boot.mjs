@@ -18,4 +18,6 @@ if (module.enableCompileCache !== undefined) {
   const caches = isAbsolute(XDG_CACHE_HOME) ? XDG_CACHE_HOME : join(homedir(), '.cache');
   module.enableCompileCache(NODE_COMPILE_CACHE || join(caches, 'res'));
 }
+// Threads that wait for disks cost no processor; each says when bytes are safe, and many may be waited for at once.
+process.env.UV_THREADPOOL_SIZE ??= '16';
 await import('./app.js');

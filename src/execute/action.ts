@@ -1,7 +1,7 @@
 // One action: the chain of nodes that runs in one pass, from its inputs' bytes to a checked file under a temporary name.
 
 import { randomUUID } from 'node:crypto';
-import { rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { KindContext, KindInput, Making } from '../kinds/kind.js';
@@ -97,7 +97,7 @@ export async function runAction(chain: ChainNode, options: ActionOptions): Promi
 class ActionRun {
   readonly #options: ActionOptions;
   readonly #chain: ChainNode;
-  readonly #scratch: string;
+  readonly #scratch: Scratch;
   readonly #logs: NodeLog[] = [];
   readonly #streamed: (() => Promise<MadeNode>)[] = [];
   readonly #total: number | null;
@@ -108,12 +108,11 @@ class ActionRun {
   constructor(options: ActionOptions, chain: ChainNode) {
     this.#options = options;
     this.#chain = chain;
-    this.#scratch = join(options.workspace.paths.tmp, randomUUID());
+    this.#scratch = new Scratch(join(options.workspace.paths.tmp, randomUUID()));
     this.#total = inputBytes(chain);
   }
 
   async run(): Promise<readonly MadeNode[]> {
-    await mkdir(this.#scratch, { recursive: true });
     const { node } = this.#chain;
     const log = this.#log(node);
     try {
@@ -136,7 +135,7 @@ class ActionRun {
     const { temp } = this.#options;
     if (!(error instanceof Error) || !isNoSpace(error)) throw error;
     const isTold = error instanceof ResError && error.code === 'no-space';
-    if (isTold && (by !== 'filling' || !(await sameDevice(temp, this.#scratch)))) throw error;
+    if (isTold && (by !== 'filling' || !(await sameDevice(temp, this.#scratch.path)))) throw error;
     throw noSpaceError(error, 'cannot write', temp, await this.#missingBytes());
   }
 
@@ -148,7 +147,7 @@ class ActionRun {
 
   async close(): Promise<void> {
     const closed = await Promise.allSettled(this.#logs.map((log) => log.close()));
-    await rm(this.#scratch, { recursive: true, force: true });
+    await this.#scratch.remove();
     for (const log of closed) if (log.status === 'rejected') throw log.reason;
   }
 
@@ -291,7 +290,7 @@ class ActionRun {
       items: [{ name, size: null }],
       stream,
       paths: async () => {
-        const path = spoolPath(this.#scratch, index);
+        const path = spoolPath(this.#scratch.folder, index);
         await writeStream(stream(), path, { sha256: false, derived: false });
         return [path];
       },
@@ -320,32 +319,64 @@ class ActionRun {
   }
 }
 
+/** A folder for what is written on the way; most actions need none. */
+class Scratch {
+  readonly path: string;
+  #isMade = false;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** It exists. */
+  get folder(): string {
+    if (!this.#isMade) mkdirSync(this.path, { recursive: true });
+    this.#isMade = true;
+    return this.path;
+  }
+
+  async remove(): Promise<void> {
+    if (this.#isMade) await rm(this.path, { recursive: true, force: true });
+  }
+}
+
 /** What a kind sees of the world. */
 class Context implements KindContext {
   readonly inputs: readonly KindInput[];
   readonly out: string;
-  readonly scratch: string;
   readonly signal: AbortSignal;
   memberName: string | undefined;
   memberExecutable = false;
   readonly #options: ActionOptions;
   readonly #log: NodeLog;
-  readonly #process: ProcessContext;
+  readonly #scratch: Scratch;
 
   constructor(
     options: ActionOptions,
-    scratch: string,
+    scratch: Scratch,
     log: NodeLog,
     inputs: readonly KindInput[],
     out: string,
   ) {
     this.inputs = inputs;
     this.out = out;
-    this.scratch = scratch;
     this.signal = options.signal;
     this.#options = options;
     this.#log = log;
-    this.#process = { env: options.workspace.env, cwd: scratch, log, signal: options.signal };
+    this.#scratch = scratch;
+  }
+
+  get scratch(): string {
+    return this.#scratch.folder;
+  }
+
+  get #process(): ProcessContext {
+    return {
+      env: this.#options.workspace.env,
+      cwd: this.scratch,
+      log: this.#log,
+      signal: this.signal,
+    };
   }
 
   exec: KindContext['exec'] = (argv, options) => runProgram(this.#process, argv, options);

@@ -2,7 +2,7 @@
 // of stayed the same meanwhile.
 import { rm } from 'node:fs/promises';
 import { relative } from 'node:path';
-import type { Content } from '../model/content.js';
+import type { Content, Item } from '../model/content.js';
 import { digestAlgorithm } from '../model/digest.js';
 import { ResError } from '../model/error.js';
 import type { Node } from '../model/node.js';
@@ -17,6 +17,7 @@ import {
   runAction,
   type Supply,
 } from './action.js';
+import type { Begun } from './ledger.js';
 import { temporaryFor, temporaryForStore } from './outputs.js';
 import { Throttle } from './progress.js';
 
@@ -32,37 +33,63 @@ export function streamedNodes(chain: ChainNode): readonly Node[] {
   );
 }
 
+/** Where work waits for its turn. */
+export interface Queues {
+  /** With what takes processors and disks. */
+  making<T>(work: () => Promise<T>): Promise<T>;
+  /** With what waits for the disk to say that bytes are safe: many of these cost it hardly more than one. */
+  placing<T>(work: () => Promise<T>): Promise<T>;
+}
+
 /** Makes the last node of a chain, and those that stream into it. Lets go of what the chain holds. */
-export async function runChain(site: Site, chain: ChainNode, sums: Sums): Promise<Content> {
-  const { workspace, ledger, moves, listener, signal } = site;
+export async function runChain(
+  site: Site,
+  chain: ChainNode,
+  sums: Sums,
+  { making, placing }: Queues,
+): Promise<Content> {
+  const { workspace, ledger, moves } = site;
   const { node } = chain;
-  const through = streamedNodes(chain).map(({ name }) => name);
-  const begun = ledger.start(node, 'execute', describeWork(node), through);
-  const progress = new Throttle(node.name, listener);
   const output = outputPaths(workspace, node, null)[0]?.path;
   const temp =
     output === undefined ? await temporaryForStore(workspace) : await temporaryFor(workspace, output);
   try {
-    const made = await runAction(chain, {
-      workspace,
-      temp,
-      signal,
-      expectedBytes: site.expectedBytes(node.name),
-      onBytes: (done, total) => progress.bytes(done, total),
-      onPercent: (percent) => progress.percent(percent),
-      onOutput: (name, text) => listener({ type: 'output', node: name, text }),
-    });
-    await checkUntouched(site, chain);
-    await accept(site, made, sums, { durationMs: Date.now() - begun.at, diskBytes: await diskUsage(temp) });
-    const item = made.at(-1)?.item;
-    if (!item) throw new Error(`${node.name} made nothing`);
-    await moves.place(temp, node, item);
+    const { begun, item } = await making(() => makeChain(site, chain, sums, temp));
+    await placing(() => moves.place(temp, node, item));
     ledger.finish(begun, [item]);
     return [item];
   } finally {
     letGoOf(site, chain);
     await rm(temp, { recursive: true, force: true });
   }
+}
+
+/** Gives what the last node has; it is at `temp`, checked and written down. */
+async function makeChain(
+  site: Site,
+  chain: ChainNode,
+  sums: Sums,
+  temp: string,
+): Promise<{ readonly begun: Begun; readonly item: Item }> {
+  const { workspace, ledger, listener, signal } = site;
+  const { node } = chain;
+  const through = streamedNodes(chain).map(({ name }) => name);
+  const begun = ledger.start(node, 'execute', describeWork(node), through);
+  const progress = new Throttle(node.name, listener);
+  const made = await runAction(chain, {
+    workspace,
+    temp,
+    signal,
+    expectedBytes: site.expectedBytes(node.name),
+    onBytes: (done, total) => progress.bytes(done, total),
+    onPercent: (percent) => progress.percent(percent),
+    onOutput: (name, text) => listener({ type: 'output', node: name, text }),
+  });
+  await checkUntouched(site, chain);
+  await accept(site, made, sums, { durationMs: Date.now() - begun.at, diskBytes: await diskUsage(temp) });
+  const item = made.at(-1)?.item;
+  if (!item) throw new Error(`${node.name} made nothing`);
+  return { begun, item };
 }
 
 /**
@@ -91,7 +118,6 @@ async function accept(
 /** What was made of an input that somebody wrote to in the meantime must not be recorded as made of what it was before. */
 async function checkUntouched({ workspace }: Site, chain: ChainNode): Promise<void> {
   const { cache, graph } = workspace;
-  await cache.settle();
   for (const { holdings, items } of chainFiles(chain)) {
     for (const [i, { place, path }] of holdings.entries()) {
       const item = items[i];

@@ -10,11 +10,12 @@ import { restore, type Site } from './accept.js';
 import type { ArrivingSupply, ChainNode, Supply } from './action.js';
 import { Arrival, Restarted } from './arrival.js';
 import { type ArtifactOptions, Artifacts } from './artifact.js';
-import { type FileSupply, letGoOf, runChain, streamedNodes } from './chain.js';
+import { type FileSupply, letGoOf, type Queues, runChain, streamedNodes } from './chain.js';
 import { Known } from './known.js';
 import { Ledger, type LedgerOptions, Unavailable } from './ledger.js';
 import { Moves, type MovesOptions } from './moves.js';
 import { Once, settleAll } from './once.js';
+import { Pool } from './pools.js';
 import { remoteFiles } from './resolve.js';
 import { verifyShared } from './shared.js';
 import { Vanished } from './vanished.js';
@@ -31,6 +32,9 @@ export interface ExecutionOptions extends LedgerOptions, MovesOptions, ArtifactO
   readonly expectedBytes: (node: string) => number | null;
 }
 
+/** Outputs on their way to their places at a time: an open file or two each. */
+const PLACING = 64;
+
 export class Execution {
   readonly #o: ExecutionOptions;
   readonly #known: Known;
@@ -42,6 +46,7 @@ export class Execution {
   readonly #knows = new Once<Content>();
   readonly #makes = new Once<Content>();
   readonly #obtains = new Once<void>();
+  readonly #placing = new Pool(PLACING);
 
   constructor(options: ExecutionOptions) {
     const { workspace, listener, signal } = options;
@@ -227,15 +232,17 @@ export class Execution {
     const sums = new Map<string, string | undefined>();
     for (const made of [...streamedNodes(chain), node])
       sums.set(made.name, await this.#ledger.guard(made, () => this.#sumsPath(made)));
-    return this.#ledger.pooled(pool, node, async () => {
-      try {
-        return await runChain(this.#site, chain, sums);
-      } catch (error) {
-        if (!(error instanceof Restarted)) throw error;
-        // By now it is there, or about to be: it is read when it is whole.
-        return runChain(this.#site, await this.#chain(node), sums);
-      }
-    });
+    const queues: Queues = {
+      making: (work) => this.#ledger.pooled(pool, node, work),
+      placing: (work) => this.#placing.run(this.#o.priority(node.name), work),
+    };
+    try {
+      return await runChain(this.#site, chain, sums, queues);
+    } catch (error) {
+      if (!(error instanceof Restarted)) throw error;
+      // By now it is there, or about to be: it is read when it is whole.
+      return runChain(this.#site, await this.#chain(node), sums, queues);
+    }
   }
 
   /** Makes the inputs' bytes ready and says where each comes from. */

@@ -1,10 +1,11 @@
 // Where bytes are: what stands at an output path, and from where known content can be had.
-import { lstatSync, type Stats } from 'node:fs';
+import { type BigIntStats, lstatSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { makingOf } from '../kinds/kind.js';
 import type { Content, Item } from '../model/content.js';
 import { type Digest, digestAlgorithm } from '../model/digest.js';
 import { ResError } from '../model/error.js';
+import { sawLink } from '../model/looks.js';
 import type { Node } from '../model/node.js';
 import { expandPath } from '../sources/path.js';
 import { errorCode, ioError } from '../store/files.js';
@@ -106,7 +107,7 @@ export async function occupantOf(
   const type = stat.isDirectory() ? 'directory' : stat.isFile() ? 'file' : undefined;
   if (record) {
     if (type === undefined) return { is: 'changed' };
-    const whole = type === record.type && (type === 'directory' || stat.size === record.size);
+    const whole = type === record.type && (type === 'directory' || Number(stat.size) === record.size);
     // A build that was killed between writing its record and renaming the file leaves the one before, of any type.
     for (const digest of [whole ? record.digest : undefined, record.previous]) {
       if (digest === undefined || (await digestAt(cache, path, type, digest)) !== digest) continue;
@@ -114,11 +115,11 @@ export async function occupantOf(
     }
     return { is: 'changed' };
   }
-  if (!expected || type !== expected.type || (type === 'file' && stat.size !== expected.size))
+  if (!expected || type !== expected.type || (type === 'file' && Number(stat.size) !== expected.size))
     return { is: 'foreign' };
   const { digest } = expected;
   if ((await digestAt(cache, path, type, digest)) !== digest) return { is: 'foreign' };
-  const isProgram = (stat.mode & 0o100) !== 0;
+  const isProgram = (stat.mode & 0o100n) !== 0n;
   return { is: 'ours', digest, type, executable: type === 'directory' || isProgram ? undefined : false };
 }
 
@@ -143,11 +144,16 @@ export function shouldBeExecutable(node: Node, item: Item | null): boolean {
 }
 
 /** Undefined when nothing is there, also where a file stands in the place of a folder above it. */
-function lookAt(path: string): Stats | undefined {
+function lookAt(path: string): BigIntStats | undefined {
   try {
-    return lstatSync(path, { throwIfNoEntry: false });
+    const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+    sawLink(path, stats);
+    return stats;
   } catch (error) {
-    if (errorCode(error) === 'ENOTDIR') return undefined;
+    if (errorCode(error) === 'ENOTDIR') {
+      sawLink(path, undefined);
+      return undefined;
+    }
     throw ioError(error, 'cannot look at', path);
   }
 }
@@ -202,8 +208,6 @@ export class Holdings {
   /** Where the item can be had without work, the cheapest place first; undefined when nowhere. */
   async find(item: Item): Promise<Holding | undefined> {
     const { store, cache, shared } = this.#workspace;
-    // What was written a moment ago: a tick of the clock is waited for rather than that all of it is read again.
-    await cache.settle();
     const object = store.path(item.digest, item.type);
     // A program that had an output open when it was moved into the store may have gone on writing.
     if (store.has(item.digest, item.type) && !cache.wasWritten(object))

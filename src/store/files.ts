@@ -76,8 +76,38 @@ export async function fsyncFile(path: string): Promise<void> {
   }
 }
 
-/** Makes a rename or a creation in this directory durable. File systems that cannot sync a directory need no such thing. */
-export async function fsyncDir(path: string): Promise<void> {
+/** Syncs under way, and those that begin when they end, by directory. */
+const syncing = new Map<string, Promise<void>>();
+const nextSync = new Map<string, Promise<void>>();
+
+/**
+ * Makes a rename or a creation in this directory durable. File systems that cannot sync a directory need no such thing. Calls that
+ * come while a sync of the same directory is under way share the next one.
+ */
+export function fsyncDir(path: string): Promise<void> {
+  const current = syncing.get(path);
+  if (!current) return beginSync(path);
+  const shared = nextSync.get(path);
+  if (shared) return shared;
+  const next = current
+    .catch(() => undefined)
+    .then(() => {
+      nextSync.delete(path);
+      return beginSync(path);
+    });
+  nextSync.set(path, next);
+  return next;
+}
+
+function beginSync(path: string): Promise<void> {
+  const sync = syncDirNow(path).finally(() => {
+    if (syncing.get(path) === sync) syncing.delete(path);
+  });
+  syncing.set(path, sync);
+  return sync;
+}
+
+async function syncDirNow(path: string): Promise<void> {
   const file = await open(path, 'r');
   try {
     await file.sync();

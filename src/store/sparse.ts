@@ -15,11 +15,19 @@ const BLOCK = 64 * 1024;
 const BUFFER = 1024 * 1024;
 const ZEROS = Buffer.alloc(BLOCK);
 
+/** Of writers that are done: a new one for each of very many small files would keep the garbage collector busy. */
+const idleBuffers: Buffer<ArrayBuffer>[] = [];
+const MOST_IDLE = 8;
+
+function takeBuffer(): Buffer<ArrayBuffer> {
+  return idleBuffers.pop() ?? Buffer.allocUnsafe(BUFFER);
+}
+
 /** Creates `path`, which must not exist. Rejects with the system's error. */
 export async function openSparseWriter(path: string): Promise<SparseWriter> {
   const file = await open(path, 'wx');
-  let filling = Buffer.allocUnsafe(BUFFER);
-  let spare = Buffer.allocUnsafe(BUFFER);
+  let filling = takeBuffer();
+  let spare = takeBuffer();
   let filled = 0;
   /** Where `filling` begins in the file; a multiple of BUFFER. */
   let position = 0;
@@ -41,6 +49,8 @@ export async function openSparseWriter(path: string): Promise<SparseWriter> {
   async function closeFile(): Promise<void> {
     if (!open_) return;
     open_ = false;
+    idleBuffers.push(filling, spare);
+    idleBuffers.length = Math.min(idleBuffers.length, MOST_IDLE);
     await file.close();
   }
 

@@ -19,6 +19,7 @@ import { dirname, join, resolve } from 'node:path';
 import { setImmediate as breathe, setTimeout as sleep } from 'node:timers/promises';
 import { CHUNK_SIZE, type Digest, digestAlgorithm } from '../model/digest.js';
 import { ResError } from '../model/error.js';
+import { sawContent, sawFile, sawLink, spoilLooks } from '../model/looks.js';
 import { digestDirectory, sortedEntries } from './directory.js';
 import { dataExtents } from './extents.js';
 import { errorCode, ioError, uniqueName } from './files.js';
@@ -50,7 +51,7 @@ type Stamp = Omit<FileRecord, 'digest' | 'at'>;
 export class StatCache {
   readonly #files: KeyedLog<FileRecord>;
   readonly #clock: Clock;
-  /** Keys that `record` put in and that are still within the tick. */
+  /** Keys that `record` put in and that are still within the tick. To this process they are known: it has written them. */
   readonly #unsettled = new Set<string>();
   /** The last `settle`; never rejects. */
   #settling: Promise<void> = Promise.resolve();
@@ -68,7 +69,7 @@ export class StatCache {
   async known(path: string, algorithm: HashAlgorithm | 'any' = 'any'): Promise<Known | undefined> {
     const record = this.#files.get(path);
     if (record === undefined || !answers(record, algorithm)) return undefined;
-    return matching(record, fileStamp(await statOrAbsent(path)));
+    return matching(record, fileStamp(await statOrAbsent(path)), this.#unsettled.has(path));
   }
 
   /** `known`, for many files in a row: a promise each would cost more than the stat. Throws ResError `io`. */
@@ -76,9 +77,14 @@ export class StatCache {
     const record = this.#files.get(path);
     if (record === undefined || !answers(record, algorithm)) return undefined;
     try {
-      return matching(record, fileStamp(statSync(path, { bigint: true, throwIfNoEntry: false })));
+      const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+      sawFile(path, stats);
+      return matching(record, fileStamp(stats), this.#unsettled.has(path));
     } catch (error) {
-      if (errorCode(error) === 'ENOTDIR') return undefined;
+      if (errorCode(error) === 'ENOTDIR') {
+        sawFile(path, undefined);
+        return undefined;
+      }
       throw ioError(error, 'cannot look at', path);
     }
   }
@@ -101,7 +107,7 @@ export class StatCache {
   async knownDirectory(path: string): Promise<Known | undefined> {
     const record = this.#files.get(directoryKey(path));
     if (record === undefined) return undefined;
-    return matching(record, await directoryStamp(path));
+    return matching(record, await directoryStamp(path), this.#unsettled.has(directoryKey(path)));
   }
 
   /** Like `digestOf`, for a directory. */
@@ -112,7 +118,8 @@ export class StatCache {
   }
 
   /**
-   * Remembers the digest of a file or directory that res has just written and given its final name. Trusted after `settle`.
+   * Remembers the digest of a file or directory that res has just written and given its final name. Other processes trust it after
+   * `settle`.
    * Rejects with ResError `io` when it is not there.
    * @param made how the file was before it got that name: one that was written to since is not remembered.
    */
@@ -139,7 +146,9 @@ export class StatCache {
   wasWritten(path: string): boolean {
     const record = this.#files.get(path);
     if (record === undefined) return false;
-    const stamp = fileStamp(statSync(path, { bigint: true, throwIfNoEntry: false }));
+    const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+    sawFile(path, stats);
+    const stamp = fileStamp(stats);
     return (
       stamp !== undefined &&
       (stamp.size !== record.size || stamp.mtimeNs !== record.mtimeNs || stamp.ino !== record.ino)
@@ -180,6 +189,7 @@ export class StatCache {
 
   /** Reads between two equal stats, and records. */
   async #stable(key: string, path: string, read: () => Promise<Known>): Promise<Known> {
+    spoilLooks();
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const { stamp: before, dev } = await requireStamp(key, path);
       // A file changed just now: waiting a tick here saves reading it again in the next build.
@@ -279,8 +289,35 @@ export async function removeProbes(dir: string): Promise<void> {
   for (const name of await readdir(dir)) if (PROBE.test(name)) await rm(join(dir, name), { force: true });
 }
 
+/** A reading of a file system's clock. */
+export interface ClockReading {
+  readonly device: bigint;
+  /** ns since 1970. */
+  readonly time: bigint;
+}
+
+/** Of the file system of a folder; undefined when there is no such folder, or none that can be written to. */
+export function clockOf(dir: string): ClockReading | undefined {
+  const device = statSync(dir, { bigint: true, throwIfNoEntry: false })?.dev;
+  if (device === undefined) return undefined;
+  const time = new Clock(dir).read(device);
+  return time === 0n ? undefined : { device, time };
+}
+
+/** Whether a file's last change lies so far back that one made after the clock was read shows in its times. */
+export function isSettled(
+  stamp: { readonly dev: bigint; readonly mtimeNs: bigint; readonly ctimeNs: bigint },
+  { device, time }: ClockReading,
+): boolean {
+  const now = stamp.dev === device ? time : time - COARSE_TICK;
+  return now >= trustedFrom(stamp, now);
+}
+
 /** The clock time from which on a reading of the content can be trusted; `now`: what the clock shows. */
-function trustedFrom({ mtimeNs, ctimeNs }: Stamp, now: bigint): bigint {
+function trustedFrom(
+  { mtimeNs, ctimeNs }: Pick<Stamp, 'mtimeNs' | 'ctimeNs'> | Pick<BigIntStats, 'mtimeNs' | 'ctimeNs'>,
+  now: bigint,
+): bigint {
   const mtime = BigInt(mtimeNs);
   const ctime = BigInt(ctimeNs);
   const tick = mtime % SECOND === 0n && ctime % SECOND === 0n ? COARSE_TICK : FINE_TICK;
@@ -299,8 +336,9 @@ function answers(record: FileRecord, algorithm: HashAlgorithm | 'any'): boolean 
   return record.digest.startsWith(record.size > CHUNK_SIZE ? 'tree:' : 'sha256:');
 }
 
-function matching(record: FileRecord, stamp: Stamp | undefined): Known | undefined {
-  if (stamp === undefined || !sameStamp(record, stamp) || isRacy(record)) return undefined;
+/** @param isOwn the file was written by this very process a moment ago: nobody waits for the clock to believe it */
+function matching(record: FileRecord, stamp: Stamp | undefined, isOwn: boolean): Known | undefined {
+  if (stamp === undefined || !sameStamp(record, stamp) || (isRacy(record) && !isOwn)) return undefined;
   return { digest: record.digest, size: record.size };
 }
 
@@ -330,6 +368,7 @@ const WALK_SLICE = 500;
 async function directoryStamp(path: string): Promise<Stamp | undefined> {
   const root = await statOrAbsent(path);
   if (!root?.isDirectory()) return undefined;
+  sawContent(path, root);
   const hash = createHash('sha256');
   let size = 0n;
   let mtime = 0n;
@@ -345,6 +384,8 @@ async function directoryStamp(path: string): Promise<Stamp | undefined> {
     for (const entry of await sortedEntries(dir)) {
       const child = join(dir, entry.name);
       const stats = lstatSync(child, { bigint: true });
+      if (stats.isDirectory()) sawContent(child, stats);
+      else sawLink(child, stats);
       take(`${prefix}${entry.name}`, stats);
       if (++seen % WALK_SLICE === 0) await breathe();
       if (stats.isDirectory()) await walk(child, `${prefix}${entry.name}/`);
@@ -374,10 +415,15 @@ function directoryKey(path: string): string {
 
 async function statOrAbsent(path: string): Promise<BigIntStats | undefined> {
   try {
-    return await stat(path, { bigint: true });
+    const stats = await stat(path, { bigint: true });
+    sawFile(path, stats);
+    return stats;
   } catch (error) {
     const code = errorCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    if (code === 'ENOENT' || code === 'ENOTDIR') {
+      sawFile(path, undefined);
+      return undefined;
+    }
     throw ioError(error, 'cannot look at', path);
   }
 }

@@ -182,10 +182,13 @@ describe('the digest of a file', () => {
 describe('what res wrote itself', () => {
   const digest: Digest = `sha256:${'1'.repeat(64)}`;
 
-  it('is known without reading once the clock has moved on', async () => {
+  it('is known to it at once, and to other processes when the clock has moved on', async () => {
+    const other = new StatCache(files, join(dir, 'state'));
     await cache.record(path, digest);
-    expect(cache.knownSync(path)).toBeUndefined();
+    expect(cache.knownSync(path)).toEqual({ digest, size: 7 });
+    expect(other.knownSync(path)).toBeUndefined();
     await cache.settle();
+    expect(other.knownSync(path)).toEqual({ digest, size: 7 });
     expect(cache.knownSync(path)).toEqual({ digest, size: 7 });
     cache.forget(path);
     expect(cache.knownSync(path)).toBeUndefined();
@@ -247,11 +250,12 @@ describe('the digest of a directory', () => {
     expect(await cache.knownDirectory(tree)).toBeUndefined();
   });
 
-  it('that res made is known once the clock has moved on', async () => {
+  it('that res made is known to it at once, and to other processes when the clock has moved on', async () => {
+    const other = new StatCache(files, join(dir, 'state'));
     const { digest } = await digestDirectory(tree);
     await cache.record(tree, digest);
-    expect(await cache.knownDirectory(tree)).toBeUndefined();
-    await cache.settle();
     expect(await cache.knownDirectory(tree)).toEqual({ digest, size: 7 });
+    await cache.settle();
+    expect(await other.knownDirectory(tree)).toEqual({ digest, size: 7 });
   });
 });
