@@ -1,54 +1,186 @@
-// Timing of whole commands, with the operating system's own count of time, memory and bytes, and tables of the medians.
-import { spawn, spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-
-export interface Measured {
-  /** Wall clock, ms. */
-  readonly ms: number;
-  /** Largest resident set of the process itself, bytes. */
-  readonly peakBytes: number;
-  /** Bytes that the process and its children handed to the kernel to write (`/proc/PID/io`), sampled. */
-  readonly writtenBytes: number;
-}
+// Timing of whole commands, with the operating system's own count of time, memory and bytes. Everything that runs here is
+// run several times, in turn with what it is compared to, and known by its medians.
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { readdirSync, readFileSync, statfsSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 
 export interface Command {
   readonly argv: readonly [string, ...string[]];
   readonly cwd: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** The command and all that it started is killed after so many ms, and counts as failed. */
+  readonly limitMs?: number;
 }
 
-/** Runs a command to its end. Rejects with its output when it fails. */
-export function measure({ argv, cwd, env }: Command): Promise<Measured> {
-  return new Promise((resolve, reject) => {
-    const started = performance.now();
-    const [program, ...args] = argv;
-    const child = spawn(program, args, {
-      cwd,
-      env: { PATH: process.env.PATH, HOME: cwd, LANG: 'C.UTF-8', ...env },
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    let peakBytes = 0;
-    const written = new Map<number, number>();
-    let stderr = '';
-    child.stderr.on('data', (text) => {
-      stderr += text;
-    });
-    const sample = () => {
-      if (child.pid === undefined) return;
-      peakBytes = Math.max(peakBytes, residentPeak(child.pid));
-      for (const pid of [child.pid, ...descendants(child.pid)])
-        written.set(pid, bytesWritten(pid) ?? written.get(pid) ?? 0);
-    };
-    const timer = setInterval(sample, 20);
-    child.on('error', reject);
-    child.on('close', (status) => {
-      clearInterval(timer);
-      const ms = performance.now() - started;
-      if (status === 0)
-        resolve({ ms, peakBytes, writtenBytes: [...written.values()].reduce((a, b) => a + b, 0) });
-      else reject(new Error(`${argv.join(' ')} failed with status ${status}\n${stderr}`));
-    });
+export interface Measured {
+  /** Wall clock, ms. */
+  readonly ms: number;
+  /** Processor time of the process and all below it, ms; in steps of 10. */
+  readonly cpuMs: number;
+  /** Largest resident set of the process itself, bytes; what it grew by in its last 20 ms may be missed. */
+  readonly peakBytes: number;
+  /** Largest resident set of any single process below it, bytes. */
+  readonly childPeakBytes: number;
+  /** Bytes of files on disk that the process and all below it wrote. Neither pipes nor sockets nor tmpfs count. */
+  readonly writtenBytes: number;
+}
+
+export interface Medians extends Measured {
+  /** Of the wall clock: largest minus smallest, as a share of the median. */
+  readonly spread: number;
+  readonly runs: number;
+}
+
+export interface Contender extends Command {
+  readonly name: string;
+  /** Not timed; before each run. */
+  readonly before?: () => void | Promise<void>;
+  /** A program that may not work here; its failure is a row of the table and not the end of the benchmark. */
+  readonly peer?: boolean;
+}
+
+export type Outcome = Medians | { readonly failed: string };
+
+const SAMPLE_MS = 20;
+/** Ticks of /proc/PID/stat a second; 100 wherever Linux runs today. */
+const TICKS = 100;
+
+/** Runs a command to its end. Rejects with what it printed when it fails or takes longer than its limit. */
+export async function measure(command: Command): Promise<Measured> {
+  const [program, ...args] = command.argv;
+  const before = ofChildren();
+  const started = performance.now();
+  const child = spawn(program, args, {
+    cwd: command.cwd,
+    env: { PATH: PATH, HOME: command.cwd, LANG: 'C.UTF-8', ...command.env },
+    stdio: ['ignore', 'ignore', 'pipe'],
+    // A group of its own, so that a limit ends all of it.
+    detached: true,
   });
+  let peakBytes = 0;
+  let childPeakBytes = 0;
+  let stderr = '';
+  child.stderr.on('data', (text) => {
+    stderr = `${stderr}${text}`.slice(-4000);
+  });
+  const sampling = setInterval(() => {
+    if (child.pid === undefined) return;
+    peakBytes = Math.max(peakBytes, residentPeak(child.pid));
+    for (const pid of descendants(child.pid)) childPeakBytes = Math.max(childPeakBytes, residentPeak(pid));
+  }, SAMPLE_MS);
+  let late = false;
+  const limit =
+    command.limitMs === undefined
+      ? undefined
+      : setTimeout(() => {
+          late = true;
+          if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+        }, command.limitMs);
+  const [status, ms] = await new Promise<[number | null, number]>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => resolve([code, performance.now() - started]));
+  }).finally(() => {
+    clearInterval(sampling);
+    clearTimeout(limit);
+  });
+  if (late) throw new Error(`stopped after ${seconds(command.limitMs ?? 0)} s`);
+  if (status !== 0) throw new Error(`${command.argv.join(' ')}: status ${status}\n${stderr}`);
+  const after = ofChildren();
+  return {
+    ms,
+    peakBytes,
+    childPeakBytes,
+    cpuMs: after.cpuMs - before.cpuMs,
+    writtenBytes: after.writtenBytes - before.writtenBytes,
+  };
+}
+
+/**
+ * Runs all contenders in turn, `runs` times, so that what changes on the machine meanwhile meets all of them.
+ * @param settle called before each run, after the contender's own `before`
+ */
+export async function race(
+  contenders: readonly Contender[],
+  { runs, settle }: { readonly runs: number; readonly settle?: () => void },
+): Promise<ReadonlyMap<string, Outcome>> {
+  const results = new Map<string, Measured[]>();
+  const failures = new Map<string, string>();
+  for (let round = 0; round < runs; round++) {
+    for (const contender of contenders) {
+      if (failures.has(contender.name)) continue;
+      try {
+        await contender.before?.();
+        settle?.();
+        const all = results.get(contender.name) ?? [];
+        results.set(contender.name, [...all, await measure(contender)]);
+      } catch (error) {
+        if (!contender.peer) throw error;
+        failures.set(contender.name, reason(error));
+      }
+    }
+  }
+  return new Map(
+    contenders.map(({ name }) => {
+      const failed = failures.get(name);
+      return [name, failed === undefined ? mediansOf(results.get(name) ?? []) : { failed }];
+    }),
+  );
+}
+
+/** The medians of one that must have run. */
+export function ran(outcomes: ReadonlyMap<string, Outcome>, name: string): Medians {
+  const outcome = outcomes.get(name);
+  if (outcome === undefined) throw new Error(`nothing called ${name} was run`);
+  if ('failed' in outcome) throw new Error(`${name}: ${outcome.failed}`);
+  return outcome;
+}
+
+function reason(error: unknown): string {
+  const [first = '', second = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
+  return second === '' ? first : second;
+}
+
+function mediansOf(results: readonly Measured[]): Medians {
+  const of = (figure: keyof Measured) => median(results.map((result) => result[figure]));
+  const times = results.map(({ ms }) => ms);
+  return {
+    ms: of('ms'),
+    cpuMs: of('cpuMs'),
+    peakBytes: of('peakBytes'),
+    childPeakBytes: of('childPeakBytes'),
+    writtenBytes: of('writtenBytes'),
+    spread: (Math.max(...times) - Math.min(...times)) / of('ms'),
+    runs: results.length,
+  };
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const high = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? high : ((sorted[middle - 1] ?? high) + high) / 2;
+}
+
+/** The median time of a function, ms; for what is no process. */
+export async function timed(runs: number, work: () => unknown): Promise<number> {
+  const times: number[] = [];
+  for (let run = 0; run < runs; run++) {
+    const started = performance.now();
+    await work();
+    times.push(performance.now() - started);
+  }
+  return median(times);
+}
+
+/** What processes used that this one has started and waited for, and those below them: the kernel adds it up exactly. */
+function ofChildren(): { readonly cpuMs: number; readonly writtenBytes: number } {
+  const fields = read('/proc/self/stat')
+    .replace(/^.*\) /s, '')
+    .split(' ');
+  const ticks = Number(fields[13]) + Number(fields[14]);
+  // This counts the process itself as well, which writes nothing while it measures.
+  const written = /^write_bytes: (\d+)$/m.exec(read('/proc/self/io'));
+  return { cpuMs: (ticks / TICKS) * 1000, writtenBytes: written ? Number(written[1]) : Number.NaN };
 }
 
 function residentPeak(pid: number): number {
@@ -56,13 +188,16 @@ function residentPeak(pid: number): number {
   return match ? Number(match[1]) * 1024 : 0;
 }
 
-function bytesWritten(pid: number): number | undefined {
-  const match = /^wchar: (\d+)$/m.exec(read(`/proc/${pid}/io`));
-  return match ? Number(match[1]) : undefined;
-}
-
 function descendants(pid: number): number[] {
-  const children = read(`/proc/${pid}/task/${pid}/children`).split(' ').filter(Boolean).map(Number);
+  let threads: string[];
+  try {
+    threads = readdirSync(`/proc/${pid}/task`);
+  } catch {
+    return [];
+  }
+  const children = threads.flatMap((thread) =>
+    read(`/proc/${pid}/task/${thread}/children`).split(' ').filter(Boolean).map(Number),
+  );
   return children.flatMap((child) => [child, ...descendants(child)]);
 }
 
@@ -75,39 +210,67 @@ function read(path: string): string {
   }
 }
 
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const high = sorted[middle] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? high : ((sorted[middle - 1] ?? high) + high) / 2;
-}
+/** Where programs are looked for: mke2fs lies in a folder that users need not have in theirs. */
+const PATH = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`;
 
-/** Runs `before` and then the command, `runs` times; gives the median of each figure. */
-export async function medianOf(
-  runs: number,
-  command: Command,
-  before: () => Promise<void>,
-): Promise<Measured> {
-  const results: Measured[] = [];
-  for (let i = 0; i < runs; i++) {
-    await before();
-    results.push(await measure(command));
-  }
-  const of = (figure: keyof Measured) => median(results.map((result) => result[figure]));
-  return { ms: of('ms'), peakBytes: of('peakBytes'), writtenBytes: of('writtenBytes') };
-}
+/** How a program is asked for its version, where it is not `--version`. */
+const VERSION_FLAGS: Readonly<Record<string, string>> = { openssl: 'version', mke2fs: '-V' };
 
-/** The first line of `PROGRAM --version`, or undefined when the program is not installed. */
+/** The version of a program, or undefined where it is not installed. */
 export function version(program: string): string | undefined {
-  const { stdout, stderr, status } = spawnSync(program, ['--version'], { encoding: 'utf8' });
-  return status === 0 ? (stdout || stderr).split('\n', 1)[0] : undefined;
+  const { stdout, stderr, status } = spawnSync(program, [VERSION_FLAGS[program] ?? '--version'], {
+    encoding: 'utf8',
+    env: { ...process.env, PATH },
+  });
+  if (status !== 0) return undefined;
+  return /\d+(?:\.\d+)+\S*/.exec(stdout || stderr)?.[0] ?? 'of no version';
 }
 
-/** A table in Markdown. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((cell, i) => Math.max(cell.length, ...rows.map((row) => (row[i] ?? '').length)));
-  const line = (cells: readonly string[]) =>
-    `| ${cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join(' | ')} |`;
-  const rule = `|${widths.map((width, i) => (i === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`;
-  return [line(head), rule, ...rows.map(line)].join('\n');
+export function installed(program: string): boolean {
+  return version(program) !== undefined;
+}
+
+/** `node 20.20.2, curl 7.88.1; not installed: dvc` */
+export function versions(programs: readonly string[]): string {
+  const found = programs.map((program) => ({ program, version: version(program) }));
+  const present = found.flatMap((one) => (one.version ? [`${one.program} ${one.version}`] : []));
+  const absent = found.flatMap((one) => (one.version ? [] : [one.program]));
+  return [
+    [`node ${process.versions.node}`, ...present].join(', '),
+    ...(absent.length > 0 ? [`not installed: ${absent.join(', ')}`] : []),
+  ].join('; ');
+}
+
+/**
+ * Takes files out of the page cache, so that the next reader goes to the disk; others' files stay in it, and nobody needs
+ * to be root for it. False where the system's dd cannot.
+ */
+export function dropFromCache(paths: readonly string[]): boolean {
+  execFileSync('sync');
+  return paths.every(
+    (path) => spawnSync('dd', [`if=${path}`, 'iflag=nocache', 'count=0', 'status=none']).status === 0,
+  );
+}
+
+/** Everything written so far goes to the disk now, and not while the next command is timed. */
+export function flushDisk(): void {
+  execFileSync('sync');
+}
+
+/** Bytes that a user may still write where `path` is. */
+export function freeBytes(path: string): number {
+  const { bavail, bsize } = statfsSync(path);
+  return bavail * bsize;
+}
+
+/**
+ * Waits out the ticks of file time stamps, so that what is written next is newer than all before, for programs that compare
+ * times.
+ */
+export async function nextTick(): Promise<void> {
+  await delay(20);
+}
+
+export function seconds(ms: number): string {
+  return (ms / 1000).toFixed(ms < 995 ? 3 : 2);
 }

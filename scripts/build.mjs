@@ -19,7 +19,7 @@ import {
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import * as esbuild from 'esbuild';
-import { beginStamp } from './stamp.mjs';
+import { beginStamp, sourcesDigest } from './stamp.mjs';
 
 /** Chunks of former builds stay this long: a process that was started before may still load them. */
 const KEEP_CHUNKS_MS = 24 * 60 * 60 * 1000;
@@ -62,6 +62,8 @@ async function bundle(root, outdir) {
     target: 'node20',
     format: 'esm',
     banner: { js: REQUIRE },
+    // What is kept between runs holds for one build of the program (src/cli/build-id.ts).
+    define: { RES_BUILD: JSON.stringify(sourcesDigest(root)) },
     // For `node --enable-source-maps`; without it they cost nothing.
     sourcemap: 'linked',
     sourcesContent: false,

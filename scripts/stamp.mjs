@@ -43,7 +43,7 @@ export function beginStamp(root) {
 }
 
 /** Hexadecimal sha256 over the names and contents of all sources, in order of name; generated files left out. */
-function sourcesDigest(root) {
+export function sourcesDigest(root) {
   const hash = createHash('sha256');
   for (const name of SOURCES.flatMap((source) => filesBelow(root, source))) {
     const content = readFileSync(join(root, name));

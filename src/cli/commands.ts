@@ -10,6 +10,8 @@ export interface CommandSpec {
   readonly flags: readonly FlagName[];
   /** Whether it is about a manifest, so that the params are flags of it. */
   readonly manifest: boolean;
+  /** Whether its answer holds as long as nothing has changed that it looked at. */
+  readonly repeatable?: true;
   readonly load: () => Promise<{ run(context: Context, args: readonly string[]): Promise<number> }>;
 }
 
@@ -23,6 +25,7 @@ export const commands: readonly CommandSpec[] = [
     args: '[NODE...]',
     flags: ['dryRun', 'jobs', 'keepGoing', 'asIs', 'trace', ...planning],
     manifest: true,
+    repeatable: true,
     load: () => import('./commands/build.js'),
   },
   {
@@ -39,6 +42,7 @@ export const commands: readonly CommandSpec[] = [
     args: '[NODE...]',
     flags: ['check', 'json'],
     manifest: true,
+    repeatable: true,
     load: () => import('./commands/status.js'),
   },
   {
@@ -47,6 +51,7 @@ export const commands: readonly CommandSpec[] = [
     args: '<NODE>',
     flags: ['json'],
     manifest: true,
+    repeatable: true,
     load: () => import('./commands/why.js'),
   },
   {
@@ -55,6 +60,7 @@ export const commands: readonly CommandSpec[] = [
     args: '[NODE...]',
     flags: ['json'],
     manifest: true,
+    repeatable: true,
     load: () => import('./commands/list.js'),
   },
   {
@@ -71,6 +77,7 @@ export const commands: readonly CommandSpec[] = [
     args: '[NODE...]',
     flags: ['format', 'json'],
     manifest: true,
+    repeatable: true,
     load: () => import('./commands/graph.js'),
   },
   {

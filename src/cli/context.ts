@@ -22,4 +22,6 @@ export interface Context extends ManifestContext {
   readonly err: Output;
   /** Host.interruptible */
   interruptible(): AbortSignal;
+  /** Says that what is answered tells of this very run, and is no answer for a later one. */
+  once(): void;
 }

@@ -1,5 +1,4 @@
 // The manifest that a command is about, as a graph, as an open workspace, and as the nodes that were asked for.
-import { loadGraph } from '../graph/load.js';
 import { selectNodes } from '../graph/select.js';
 import { findManifest } from '../manifest/find.js';
 import { ResError } from '../model/error.js';
@@ -7,6 +6,7 @@ import type { Graph } from '../model/graph.js';
 import { references } from '../plan/registry.js';
 import { openWorkspace, type Workspace } from '../plan/workspace.js';
 import type { Context, ManifestContext } from './context.js';
+import { loadKeptGraph } from './graph-cache.js';
 
 /** Absolute. Throws ResError `manifest-not-found`. */
 export function manifestFile({ file, dir }: ManifestContext): string {
@@ -20,7 +20,7 @@ export function manifestFile({ file, dir }: ManifestContext): string {
 /** Throws ResError `manifest-not-found`, `manifest-invalid`, `param-value`, `unknown-param`. */
 export async function loadContextGraph(context: ManifestContext): Promise<Graph> {
   const { cwd, set, env } = context;
-  return loadGraph({ file: manifestFile(context), cwd, set, env, kinds: references });
+  return loadKeptGraph({ file: manifestFile(context), cwd, set, env, kinds: references });
 }
 
 /** Says on stderr what of the workspace's state is damaged: it is found out again, and the user may have a disk that fails. */

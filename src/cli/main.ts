@@ -1,7 +1,7 @@
 // The program `res`: the process around the command line.
 import { ResError } from '../model/error.js';
+import { recall } from './answer/recall.js';
 import type { Host } from './host.js';
-import { run } from './run.js';
 
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
@@ -47,6 +47,8 @@ const host: Host = {
   stdout: process.stdout,
   stderr: process.stderr,
   interruptible,
+  remembers: true,
 };
 
-process.exitCode = await run(process.argv.slice(2), host);
+const argv = process.argv.slice(2);
+process.exitCode = recall(argv, host) ?? (await (await import('./run.js')).run(argv, host));

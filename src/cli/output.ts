@@ -19,9 +19,15 @@ export interface OutputOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Paths below it are shown relative to it. */
   readonly cwd: string;
+  /** Told of all that is written here. */
+  readonly heard?: (text: string) => void;
 }
 
-export function createOutput(stream: NodeJS.WriteStream, { color, env, cwd }: OutputOptions): Output {
+export function createOutput(stream: NodeJS.WriteStream, { color, env, cwd, heard }: OutputOptions): Output {
+  const write = (text: string) => {
+    heard?.(text);
+    stream.write(text);
+  };
   const isTerminal = stream.isTTY === true;
   const page: Page = {
     paint: createPaint(wantsColour(color, env, isTerminal)),
@@ -36,13 +42,13 @@ export function createOutput(stream: NodeJS.WriteStream, { color, env, cwd }: Ou
     isTerminal,
     page,
     line: (text) => {
-      stream.write(`${text}\n`);
+      write(`${text}\n`);
     },
     lines: (texts) => {
-      if (texts.length > 0) stream.write(`${texts.join('\n')}\n`);
+      if (texts.length > 0) write(`${texts.join('\n')}\n`);
     },
     json: (value) => {
-      stream.write(`${JSON.stringify(value, null, isTerminal ? 2 : undefined)}\n`);
+      write(`${JSON.stringify(value, null, isTerminal ? 2 : undefined)}\n`);
     },
   };
 }

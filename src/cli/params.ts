@@ -3,13 +3,14 @@ import { findManifest } from '../manifest/find.js';
 import { readParams } from '../manifest/params.js';
 import { ResError } from '../model/error.js';
 import type { ParamDeclaration } from '../model/manifest.js';
+import { keptParams } from './graph-cache.js';
 import type { Scanned } from './scan.js';
 
 /** None where there is no manifest: that must not break `--help` or `doctor`, and is told where one is needed. */
 export function findParams({ dir, file }: Scanned, cwd: string): readonly ParamDeclaration[] {
   const path = file ?? findManifest(dir);
   try {
-    return path === undefined ? [] : readParams(path, cwd);
+    return path === undefined ? [] : (keptParams(path, cwd) ?? readParams(path, cwd));
   } catch (error) {
     if (error instanceof ResError) return [];
     throw error;

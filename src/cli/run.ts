@@ -3,6 +3,9 @@ import { statSync } from 'node:fs';
 import { CommanderError } from 'commander';
 import { oneOf, suggest } from '../manifest/nearest.js';
 import { ResError } from '../model/error.js';
+import { sawType } from '../model/looks.js';
+import { doAfterwards } from './afterwards.js';
+import { type Remembering, startRemembering } from './answer/remember.js';
 import { type CommandSpec, commands } from './commands.js';
 import type { Context } from './context.js';
 import { readFlags } from './flags.js';
@@ -10,7 +13,7 @@ import type { Host } from './host.js';
 import { createOutput } from './output.js';
 import { version } from './package.js';
 import { createProgram } from './program.js';
-import { scan } from './scan.js';
+import { type Scanned, scan } from './scan.js';
 import { endWith, wanted } from './trouble.js';
 
 const MANIFEST_TROUBLE: ReadonlySet<string> = new Set(['manifest-invalid', 'manifest-not-found']);
@@ -31,8 +34,34 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
   }
   const scanned = scan(argv, host.cwd);
   const spec = commands.find(({ name }) => name === scanned.command);
+  const remembering = host.remembers && spec?.repeatable ? startRemembering(argv, host) : undefined;
+  let status: number | undefined;
+  try {
+    const end = await runScanned(argv, scanned, spec, host, remembering);
+    status = end.answered ? end.status : undefined;
+    return end.status;
+  } finally {
+    remembering?.end(status);
+    doAfterwards();
+  }
+}
+
+interface End {
+  readonly status: number;
+  /** False when it ended with an error, with help, or anything else that no command has said. */
+  readonly answered: boolean;
+}
+
+async function runScanned(
+  argv: readonly string[],
+  scanned: Scanned,
+  spec: CommandSpec | undefined,
+  host: Host,
+  remembering: Remembering | undefined,
+): Promise<End> {
+  const ended = (status: number): End => ({ status, answered: false });
   const misled = folderProblem(scanned.dir, host.cwd) ?? topicProblem(argv);
-  if (misled) return endWith(misled, { answer: wanted(argv, spec), host, color: 'auto' });
+  if (misled) return ended(endWith(misled, { answer: wanted(argv, spec), host, color: 'auto' }));
   // Only as the first word is it surely the command, and not the value of a param's flag.
   const sure = spec !== undefined && argv[0] === spec.name ? spec : undefined;
   const params =
@@ -46,9 +75,12 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
     host,
     async (chosen, args, options) => {
       started = chosen;
+      if (!chosen.repeatable) remembering?.forget();
       const flags = readFlags(options);
-      const { cwd, env } = host;
+      const { cwd } = host;
+      const env = remembering?.env ?? host.env;
       const output = { color: flags.color, env, cwd };
+      const heard = remembering?.heard;
       const context: Context = {
         flags,
         env,
@@ -56,9 +88,10 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
         cwd,
         file: scanned.file,
         set: Object.fromEntries(assigned),
-        out: createOutput(host.stdout, output),
-        err: createOutput(host.stderr, output),
+        out: createOutput(host.stdout, heard ? { ...output, heard: heard.stdout } : output),
+        err: createOutput(host.stderr, heard ? { ...output, heard: heard.stderr } : output),
         interruptible: () => host.interruptible(),
+        once: () => remembering?.forget(),
       };
       status = await (await chosen.load()).run(context, args);
     },
@@ -66,22 +99,26 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
   );
   try {
     await program.parseAsync([...argv], { from: 'user' });
-    return status;
+    return { status, answered: true };
   } catch (error) {
     // Help and version were printed on the way out of the parser; `res` alone gets the help on stderr.
-    if (error instanceof CommanderError && PRINTED.has(error.code)) return error.exitCode === 0 ? 0 : 2;
+    if (error instanceof CommanderError && PRINTED.has(error.code))
+      return ended(error.exitCode === 0 ? 0 : 2);
     const { color } = readFlags(program.opts());
     const answer = wanted(argv, started ?? spec);
-    if (!(error instanceof CommanderError)) return endWith(error, { answer, host, color });
+    if (!(error instanceof CommanderError)) return ended(endWith(error, { answer, host, color }));
     const load = async () =>
       (await import('./load.js')).loadContextGraph({ ...scanned, cwd: host.cwd, env: host.env, set: {} });
-    return endWith(await toUsageError(error, spec, load), { answer, host, color });
+    return ended(endWith(await toUsageError(error, spec, load), { answer, host, color }));
   }
 }
 
 /** What is wrong with the folder that -C leads to. */
 function folderProblem(dir: string, cwd: string): ResError | undefined {
-  if (dir === cwd || statSync(dir, { throwIfNoEntry: false })?.isDirectory()) return undefined;
+  if (dir === cwd) return undefined;
+  const stats = statSync(dir, { bigint: true, throwIfNoEntry: false });
+  sawType(dir, stats);
+  if (stats?.isDirectory()) return undefined;
   return new ResError('usage', `-C: there is no folder ${dir}`, {
     hint: 'Check the path, or make the folder.',
   });

@@ -33,6 +33,9 @@ export function streamedNodes(chain: ChainNode): readonly Node[] {
   );
 }
 
+/** An action that takes longer, ms, is worth a wait for the disk of its own. */
+const LONG_MS = 50;
+
 /** Where work waits for its turn. */
 export interface Queues {
   /** With what takes processors and disks. */
@@ -55,7 +58,12 @@ export async function runChain(
     output === undefined ? await temporaryForStore(workspace) : await temporaryFor(workspace, output);
   try {
     const { begun, item } = await making(() => makeChain(site, chain, sums, temp));
-    await placing(() => moves.place(temp, node, item));
+    await placing(async () => {
+      // What took long is not to be done again, whatever happens next; of very many short ones, the last few may be.
+      if (Date.now() - begun.at >= LONG_MS) await workspace.state.flush();
+      await moves.place(temp, node, item);
+      workspace.state.flushSoon();
+    });
     ledger.finish(begun, [item]);
     return [item];
   } finally {

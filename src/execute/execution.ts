@@ -133,7 +133,7 @@ export class Execution {
   /** What a node shares with its input. What a person had accepted instead, and has removed since, is given up. */
   async #contentOfInput(node: Node): Promise<Content> {
     const { traces } = this.#o.workspace.state;
-    const { key } = await this.#known.assess(node);
+    const { key } = await this.#known.action(node);
     if (key !== null && traces.get(key)?.asIs) traces.delete(key);
     const content = (await this.#known.assess(node)).content;
     if (!content) throw new Error(`${node.name} has nothing of its input`);

@@ -87,7 +87,7 @@ export class Ledger {
    * @param diskBytes what it takes on disk, where it was written to one
    */
   async trace(node: Node, content: Content, durationMs: number, diskBytes?: number): Promise<void> {
-    const { key } = await this.#known.assess(node);
+    const { key } = await this.#known.action(node);
     if (key === null) throw new Error(`${node.name} ran with inputs that are not known`);
     this.#o.workspace.state.traces.set(key, {
       content,
@@ -103,7 +103,7 @@ export class Ledger {
    */
   async record(node: Node, took?: number): Promise<void> {
     const { traces, nodes, kept } = this.#o.workspace.state;
-    const { action, key } = await this.#known.assess(node);
+    const { action, key } = await this.#known.action(node);
     if (key === null) throw new Error(`${node.name} is done with inputs that are not known`);
     if (node.keep === 'always')
       for (const { digest } of this.#known.content(node.name) ?? []) kept.set(digest, node.name);
@@ -206,7 +206,7 @@ export class Ledger {
 
   async #recordFailure(node: Node, error: string): Promise<void> {
     // The very thing that failed may have been to find out what the action is.
-    const { action, key } = await this.#known.assess(node).catch(() => ({ action: null, key: null }));
+    const { action, key } = await this.#known.action(node).catch(() => ({ action: null, key: null }));
     const { nodes } = this.#o.workspace.state;
     const last = nodes.get(node.name);
     nodes.set(node.name, {

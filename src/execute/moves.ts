@@ -123,7 +123,7 @@ export class Moves {
       await putObject(this.#workspace, temp, item);
       if (isNew && node.section === 'target' && node.keep === 'auto') this.#dropLater(node, item);
     }
-    this.#holdings.refresh();
+    if (path !== undefined) this.#holdings.note(path, item.digest);
     return path ?? store.path(item.digest, item.type);
   }
 
@@ -145,7 +145,7 @@ export class Moves {
         if (holding.path === path) return correctMode(this.#workspace, placing);
         const mayMove = (this.#reading.get(holding.path) ?? 0) === 0;
         await restoreOutput(this.#workspace, holding, placing, { mayMove, signal: this.#o.signal, onBytes });
-        this.#holdings.refresh();
+        this.#holdings.note(path, item.digest);
       });
     }
     await this.#clearFolder(node, content);
@@ -231,7 +231,6 @@ export class Moves {
         else await storeOutput(this.#workspace, path, item);
         state.outputs.delete(path);
         cache.forget(path);
-        this.#holdings.refresh();
       });
     }
   }

@@ -1,7 +1,7 @@
 // Content into its place: how a file gets its final name, and what becomes of the one that was there.
 
 import { createHash, randomUUID } from 'node:crypto';
-import { constants, lstatSync } from 'node:fs';
+import { constants, lstatSync, statSync } from 'node:fs';
 import { access, chmod, lstat, mkdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { removeLockTemporary } from '../manifest/lockfile.js';
@@ -64,7 +64,7 @@ export async function placeOutput(workspace: Workspace, file: string, placing: P
   const executable = shouldBeExecutable(node, item);
   if (item.type === 'file') await setMode(file, executable);
   await fsyncAll(file);
-  const made = await lstat(file, { bigint: true });
+  const made = lstatSync(file, { bigint: true });
   const former = await look(workspace, placing);
   const displaced = former && former.digest !== item.digest ? former : undefined;
   const recorded = state.outputs.get(path);
@@ -77,7 +77,7 @@ export async function placeOutput(workspace: Workspace, file: string, placing: P
     executable,
     ...(displaced ? { previous: displaced.digest } : {}),
   });
-  await state.flush().catch((error: unknown) => {
+  await state.outputs.flush().catch((error: unknown) => {
     // Nothing was put there: what is recorded later must not say so.
     if (recorded) state.outputs.set(path, recorded);
     else state.outputs.delete(path);
@@ -290,12 +290,22 @@ export async function temporaryForStore({ paths, shared }: Workspace): Promise<s
 
 /** A new name for a temporary on the file system of `path`; its folder exists. */
 export async function temporaryFor(workspace: Workspace, path: string): Promise<string> {
-  await makeFolder(dirname(path));
-  const near = (await stat(dirname(path))).dev === (await stat(workspace.paths.tmp)).dev;
-  const folder = near ? workspace.paths.tmp : temporaryFolder(workspace);
-  await mkdir(folder, { recursive: true });
+  const known = temporaries.get(workspace) ?? new Map<string, string>();
+  temporaries.set(workspace, known);
+  const at = dirname(path);
+  let folder = known.get(at);
+  if (folder === undefined) {
+    await makeFolder(at);
+    const near = statSync(at).dev === statSync(workspace.paths.tmp).dev;
+    folder = near ? workspace.paths.tmp : temporaryFolder(workspace);
+    await mkdir(folder, { recursive: true });
+    known.set(at, folder);
+  }
   return join(folder, randomUUID());
 }
+
+/** Of each folder of outputs, where temporaries for it go: very many nodes have few folders. */
+const temporaries = new WeakMap<Workspace, Map<string, string>>();
 
 /** Where temporaries lie when the outputs are on another file system than `.res`. */
 function temporaryFolder({ graph, paths }: Workspace): string {
@@ -359,7 +369,7 @@ function blockedError(folder: string, file: string): ResError {
 /** Permission bits of an output: writable by its user as the umask allows, executable where it is a program. */
 async function setMode(path: string, executable: boolean): Promise<void> {
   const allowed = (executable ? 0o777 : 0o666) & ~process.umask();
-  if (((await stat(path)).mode & 0o777) !== allowed) await chmod(path, allowed);
+  if ((statSync(path).mode & 0o777) !== allowed) await chmod(path, allowed);
 }
 
 /** One error for all output paths that hold what res may not overwrite. */

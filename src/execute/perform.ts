@@ -3,7 +3,7 @@
 
 import { mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { closure } from '../graph/select.js';
 import { ResError } from '../model/error.js';
 import type { BuildResult, EventListener } from '../model/event.js';
@@ -167,8 +167,12 @@ async function checkBefore(workspace: Workspace, plan: DetailedPlan, options: Bu
   for (const name of touched)
     for (const { path, item, occupant } of plan.placements.get(name) ?? [])
       if (occupant.is !== 'absent' && !holdsContent(item, occupant)) checkNotBusy(workspace, path);
-  for (const { node } of plan.steps)
-    for (const { path } of plan.placements.get(node) ?? []) await checkFolder(path);
+  const folders = new Map(
+    plan.steps.flatMap(({ node }) =>
+      (plan.placements.get(node) ?? []).map(({ path }) => [dirname(path), path] as const),
+    ),
+  );
+  for (const path of folders.values()) await checkFolder(path);
   if (options.offline) {
     const absent = plan.steps.find(({ node, work }) => work === 'download' && !isLocal(workspace, node));
     if (absent) {

@@ -103,6 +103,8 @@ function arrivedBytes(workspace: Workspace, { name }: Node): number {
 
 class Needs {
   readonly #byDevice = new Map<number, Need>();
+  /** By path: very many nodes have few folders. */
+  readonly #devices = new Map<string, number>();
 
   add(path: string, bytes: number, exact: boolean): void {
     if (bytes <= 0) return;
@@ -120,7 +122,7 @@ class Needs {
   }
 
   areOne(path: string, other: string): boolean {
-    return deviceOf(path) === deviceOf(other);
+    return this.#deviceOf(path) === this.#deviceOf(other);
   }
 
   /** @param atATime how many things are on their way at the same time, at most */
@@ -140,15 +142,17 @@ class Needs {
   }
 
   #at(path: string): Need {
-    const device = deviceOf(path);
+    const device = this.#deviceOf(path);
     const need = this.#byDevice.get(device) ?? new Need(existing(path));
     this.#byDevice.set(device, need);
     return need;
   }
-}
 
-function deviceOf(path: string): number {
-  return statSync(existing(path)).dev;
+  #deviceOf(path: string): number {
+    const device = this.#devices.get(path) ?? statSync(existing(path)).dev;
+    this.#devices.set(path, device);
+    return device;
+  }
 }
 
 /** The nearest folder that is there. */

@@ -10,7 +10,7 @@ import type { RemoteNode } from './resolve.js';
 /** 64 hexadecimal digits: the action key where it is known. */
 export async function workKey(known: Known, chain: ChainNode): Promise<string> {
   const { node } = chain;
-  const { key } = await known.assess(node);
+  const { key } = await known.action(node);
   if (key !== null) return key;
   const inputs: Json[] = [];
   for (const { role, supply } of chain.inputs) {

@@ -21,6 +21,15 @@ export interface GraphRequest extends ManifestRequest {
  * `unknown-param` or `param-value`; `config-invalid` for a bad RES_MIRRORS.
  */
 export function loadGraph(request: GraphRequest): Graph {
+  return loadGraphOf(request).graph;
+}
+
+export interface LoadedGraph extends Pick<LoadedManifest, 'sources' | 'reals'> {
+  readonly graph: Graph;
+}
+
+/** `loadGraph`, with what it was made of. */
+export function loadGraphOf(request: GraphRequest): LoadedGraph {
   const loaded = loadManifest(request);
   const { manifest, names, flawed, files } = loaded;
   const problems = [...loaded.problems];
@@ -62,7 +71,7 @@ export function loadGraph(request: GraphRequest): Graph {
     const placed: readonly PlacedReference[] = references.get(node.name) ?? [];
     nodes.set(node.name, { ...node, references: placed.map(({ role, node }) => ({ role, node })) });
   }
-  return { manifest, nodes, order };
+  return { graph: { manifest, nodes, order }, sources: loaded.sources, reals: loaded.reals };
 }
 
 function checkDefaults({ manifest, names }: LoadedManifest, complain: (problem: Diagnostic) => void): void {

@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path';
 import type { Diagnostic } from '../model/diagnostic.js';
 import { ResError } from '../model/error.js';
 import { isJsonArray, isJsonObject } from '../model/json.js';
+import { sawReal, spoilLooks } from '../model/looks.js';
 import { readText, type SourceText, sourceText, systemCode } from './text.js';
 import { locateValue, parseYaml, placeAt, type YamlTree } from './yaml.js';
 
@@ -14,6 +15,8 @@ export interface ManifestFiles {
   readonly problems: readonly Diagnostic[];
   /** Some file could not be read or is no YAML: names may be missing. */
   readonly incomplete: boolean;
+  /** All paths whose links were followed, and where they led. */
+  readonly reals: readonly (readonly [path: string, real: string])[];
 }
 
 /** Throws ResError `manifest-not-found` when `file` itself does not exist; all else is in `problems`. */
@@ -22,6 +25,12 @@ export function readManifestFiles(file: string, cwd: string): ManifestFiles {
   const all: YamlTree[] = [];
   let incomplete = false;
   const seen = new Set<string>();
+  const reals = new Map<string, string>();
+  const realPath = (path: string): string => {
+    const real = findReal(path);
+    reals.set(path, real);
+    return real;
+  };
 
   const read = (path: string, from: Include | undefined): YamlTree | undefined => {
     const text = readText(path, cwd);
@@ -78,12 +87,12 @@ export function readManifestFiles(file: string, cwd: string): ManifestFiles {
 
   const shownNames = new Map<string, string>();
   const root = read(file, undefined);
-  if (!root) return { root: emptyTree(file), all, problems, incomplete };
+  if (!root) return { root: emptyTree(file), all, problems, incomplete, reals: [] };
   const real = realPath(file);
   shownNames.set(real, root.source.shown);
   seen.add(real);
   follow(root, [real]);
-  return { root, all, problems, incomplete };
+  return { root, all, problems, incomplete, reals: [...reals] };
 }
 
 const MAX_INCLUDE_DEPTH = 32;
@@ -119,10 +128,13 @@ function parseOnce(source: SourceText): YamlTree {
   return tree;
 }
 
-function realPath(path: string): string {
+function findReal(path: string): string {
   try {
-    return realpathSync(path);
+    const real = realpathSync(path);
+    sawReal(path, real);
+    return real;
   } catch (error) {
+    spoilLooks();
     // It cannot be read either, which is what will be complained about.
     if (systemCode(error) === undefined) throw error;
     return path;

@@ -14,6 +14,7 @@ import { readNodes } from './nodes.js';
 import { checkOutputs } from './outputs.js';
 import { checkSetNames, collectParams, paramDefinition, type UsageProblem } from './params.js';
 import { createScope, type Definition } from './scope.js';
+import type { SourceText } from './text.js';
 import { validateManifest } from './validate.generated.js';
 import { collectVars, templateComplaint, varDefinition } from './vars.js';
 import { locateKey, locateValue, placeAt, textOf, type YamlTree } from './yaml.js';
@@ -40,6 +41,10 @@ export interface LoadedManifest {
   readonly incomplete: boolean;
   /** The manifest, then what it includes, as the user would type them. */
   readonly files: readonly string[];
+  /** The texts of these, where they could be read. */
+  readonly sources: readonly SourceText[];
+  /** All paths whose links were followed, and where they led. */
+  readonly reals: readonly (readonly [path: string, real: string])[];
 }
 
 const DEFAULT_OUTPUT_DIR = 'resources';
@@ -49,7 +54,7 @@ const NOT_FILLED: ReadonlySet<string> = new Set(['res', 'params', 'vars', 'inclu
 /** Throws ResError `manifest-not-found`, or `config-invalid` for a bad RES_MIRRORS. */
 export function loadManifest({ file, cwd, set, env }: ManifestRequest): LoadedManifest {
   const envMirrors = parseMirrors(env.RES_MIRRORS ?? '');
-  const { root, all, problems: fileProblems, incomplete } = readManifestFiles(file, cwd);
+  const { root, all, problems: fileProblems, incomplete, reals } = readManifestFiles(file, cwd);
   const problems = [...fileProblems];
   const usage: UsageProblem[] = [];
   // What the YAML says wrongly is no value: there is nothing more to say about it.
@@ -112,6 +117,8 @@ export function loadManifest({ file, cwd, set, env }: ManifestRequest): LoadedMa
     flawed,
     incomplete,
     files: all.map((tree) => tree.source.shown),
+    sources: all.map((tree) => tree.source),
+    reals,
   };
 }
 

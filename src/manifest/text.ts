@@ -2,6 +2,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import type { Diagnostic, Location } from '../model/diagnostic.js';
+import { sawContent, sawFile, spoilLooks } from '../model/looks.js';
 
 /** Larger files are refused before they are read. Bytes. */
 export const MAX_TEXT_BYTES = 16 * 1024 * 1024;
@@ -83,11 +84,15 @@ function unreadable(shown: string, message: string, missing: boolean, hint?: str
 
 /** The bytes, one more than the limit at most; or the system's error code. */
 function readBytes(file: string): Buffer | string {
+  const path = resolve(file);
   try {
-    const fd = openSync(resolve(file), 'r');
+    const fd = openSync(path, 'r');
     try {
+      const stats = fstatSync(fd, { bigint: true });
+      if (stats.isFile()) sawContent(path, stats);
+      else spoilLooks();
       // The size says nothing of a pipe, and a file may grow: read until the end or past the limit.
-      let buffer = Buffer.alloc(Math.min(fstatSync(fd).size, MAX_TEXT_BYTES) + 1);
+      let buffer = Buffer.alloc(Math.min(Number(stats.size), MAX_TEXT_BYTES) + 1);
       let filled = 0;
       while (filled <= MAX_TEXT_BYTES) {
         if (filled === buffer.length) buffer = Buffer.concat([buffer, Buffer.alloc(buffer.length + 65536)]);
@@ -102,6 +107,8 @@ function readBytes(file: string): Buffer | string {
   } catch (error) {
     const code = systemCode(error);
     if (code === undefined) throw error;
+    if (code === 'ENOENT' || code === 'ENOTDIR') sawFile(path, undefined);
+    else spoilLooks();
     return code;
   }
 }

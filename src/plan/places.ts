@@ -269,8 +269,10 @@ export class Holdings {
     return known?.digest === item.digest;
   }
 
-  /** Forgets what it found in outputs: something was moved. */
-  refresh(): void {
-    this.#outputs = undefined;
+  /** Content was put at an output path. What is not there any more is found out by looking. */
+  note(path: string, digest: Digest): void {
+    const paths = this.#outputs?.get(digest);
+    if (paths && !paths.includes(path)) paths.push(path);
+    else if (!paths) this.#outputs?.set(digest, [path]);
   }
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Item } from '../model/content.js';
 import type { Digest } from '../model/digest.js';
 import { ResError } from '../model/error.js';
+import { spoilLooks } from '../model/looks.js';
 import { ActionCache } from '../store/action-cache.js';
 import type { LockOptions } from '../store/lock.js';
 import { register, registrations, renew } from '../store/registry.js';
@@ -27,6 +28,8 @@ export class SharedStore {
    * @param workspace folder of the manifest, absolute
    */
   constructor(root: string, workspace: string) {
+    // Where others write at any time, no answer is remembered.
+    spoilLooks();
     this.#root = root;
     this.#workspace = workspace;
     this.actions = new ActionCache(root);

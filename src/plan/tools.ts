@@ -2,6 +2,7 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, isAbsolute, join } from 'node:path';
 import type { Env } from '../model/env.js';
+import { sawFile, spoilLooks } from '../model/looks.js';
 import type { KeyedLog } from '../store/keyed-log.js';
 import type { ToolRecord } from '../store/state.js';
 
@@ -17,8 +18,17 @@ export function searchPath(env: Env): readonly string[] {
 
 function isProgram(path: string): boolean {
   try {
+    const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+    sawFile(path, stats);
+    if (!stats?.isFile()) return false;
+  } catch {
+    // In a folder that is not for this user, or in what is no folder.
+    spoilLooks();
+    return false;
+  }
+  try {
     accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
+    return true;
   } catch {
     return false;
   }
@@ -54,6 +64,7 @@ export class Tools {
     const { size, mtimeNs } = statSync(path, { bigint: true });
     const record = this.#records.get(path);
     if (record && record.size === Number(size) && record.mtimeNs === String(mtimeNs)) return record.identity;
+    spoilLooks();
     // Loaded only here: a build that has nothing to do asks no program.
     const { execa } = await import('execa');
     const answer = await execa(path, ['--version'], {

@@ -60,6 +60,8 @@ interface Note {
   /** For If-Range: a strong ETag, or a date that is as good. */
   readonly validator?: string;
   readonly sha256?: string;
+  /** Content-Encoding of the bytes, which are kept as they come; none as a rule, for none is asked for. */
+  readonly encoding?: string;
 }
 
 const READ_BUFFER = 1024 * 1024;
@@ -157,16 +159,20 @@ export async function openPartial(
       return wanted.sha256 === undefined ? undefined : range;
     },
     continuedBy(url, headers) {
+      // Compressed on the way, it is a piece of something else.
+      if (encodingOf(headers) !== note?.encoding) return false;
       if (note?.validator === undefined || note.url !== redactUrl(url)) return wanted.sha256 !== undefined;
       const now = note.validator.startsWith('"') ? headers.etag : headers['last-modified'];
       return now === undefined || now === note.validator;
     },
     async begin(url, headers) {
       const validator = validatorOf(headers);
+      const encoding = encodingOf(headers);
       note = {
         url: redactUrl(url),
         ...(validator === undefined ? {} : { validator }),
         ...(wanted.sha256 === undefined ? {} : { sha256: wanted.sha256 }),
+        ...(encoding === undefined ? {} : { encoding }),
       };
       const text = JSON.stringify(note);
       await guarded(async () => {
@@ -226,6 +232,11 @@ function validatorOf(headers: Headers): string | undefined {
   return age >= 1000 ? modified : undefined;
 }
 
+function encodingOf(headers: Headers): string | undefined {
+  const encoding = headers['content-encoding']?.trim().toLowerCase();
+  return encoding === '' || encoding === 'identity' ? undefined : encoding;
+}
+
 /** A note that cannot be read was torn by a crash: as good as none. */
 async function readNote(path: string): Promise<Note | undefined> {
   let value: unknown;
@@ -241,6 +252,7 @@ async function readNote(path: string): Promise<Note | undefined> {
     url: value.url,
     ...('validator' in value && typeof value.validator === 'string' ? { validator: value.validator } : {}),
     ...('sha256' in value && typeof value.sha256 === 'string' ? { sha256: value.sha256 } : {}),
+    ...('encoding' in value && typeof value.encoding === 'string' ? { encoding: value.encoding } : {}),
   };
 }
 

@@ -1,11 +1,12 @@
 // `path: FILE or GLOB`: files of the workspace, hashed where they lie.
-import { type Dirent, type Stats, statSync } from 'node:fs';
+import { type BigIntStats, type Dirent, statSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import picomatch from 'picomatch';
 import { nearest } from '../manifest/nearest.js';
 import { ResError } from '../model/error.js';
+import { areLooksNoted, sawContent, sawFile, spoilLooks } from '../model/looks.js';
 import { errorCode, ioError } from '../store/files.js';
 import { textOf } from './recipe.js';
 import type { Source } from './source.js';
@@ -62,10 +63,13 @@ export async function expandPath(pattern: string, dir: string): Promise<readonly
   return paths.map((path) => ({ name: basename(path), path: resolve(root, path) }));
 }
 
-function lookUp(path: string): Stats | undefined {
+function lookUp(path: string): BigIntStats | undefined {
   try {
-    return statSync(path, { throwIfNoEntry: false });
+    const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+    sawFile(path, stats);
+    return stats;
   } catch (error) {
+    spoilLooks();
     // What should be a folder is a file, or a link leads in a circle.
     if (['ENOTDIR', 'ELOOP', 'ENAMETOOLONG'].includes(errorCode(error) ?? '')) return undefined;
     throw ioError(error, 'cannot read', path);
@@ -89,9 +93,13 @@ async function walk(root: string, below: string, depth: number): Promise<readonl
 
 async function entriesOf(folder: string): Promise<readonly Dirent[]> {
   try {
+    if (areLooksNoted()) sawContent(folder, statSync(folder, { bigint: true }));
     return await readdir(folder, { withFileTypes: true });
   } catch (error) {
-    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return [];
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') {
+      sawFile(folder, undefined);
+      return [];
+    }
     throw ioError(error, 'cannot read', folder);
   }
 }
@@ -102,10 +110,17 @@ function typeOf(entry: { isFile(): boolean; isDirectory(): boolean }): 'file' | 
 
 async function linkType(path: string): Promise<'file' | 'folder' | 'other'> {
   try {
-    return typeOf(await stat(path));
+    const stats = await stat(path, { bigint: true });
+    sawFile(path, stats);
+    return typeOf(stats);
   } catch (error) {
     // A link to nowhere is no file.
-    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ELOOP') return 'other';
+    if (errorCode(error) === 'ENOENT') {
+      sawFile(path, undefined);
+      return 'other';
+    }
+    spoilLooks();
+    if (errorCode(error) === 'ELOOP') return 'other';
     throw ioError(error, 'cannot read', path);
   }
 }

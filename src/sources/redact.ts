@@ -20,6 +20,18 @@ export function redactUrl(url: string): string {
   return parsed.href;
 }
 
+/** Whether an http(s) URL in a value, at any depth, has what could be a secret in it. */
+export function holdsSecret(value: Json): boolean {
+  if (typeof value === 'string') {
+    if (!/^https?:/i.test(value)) return false;
+    if (!URL.canParse(value)) return true;
+    const { username, password, searchParams } = new URL(value);
+    return username !== '' || password !== '' || [...searchParams.keys()].some((name) => SIGNED.test(name));
+  }
+  if (isJsonArray(value)) return value.some(holdsSecret);
+  return isJsonObject(value) && Object.values(value).some(holdsSecret);
+}
+
 /** A text of someone else's (an error's message) with every URL in it redacted. */
 export function redactText(text: string): string {
   return text.replace(/https?:\/\/[^\s'"<>]+/gi, redactUrl);

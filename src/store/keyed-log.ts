@@ -11,6 +11,7 @@ import { type FileHandle, mkdir, open, readFile, rename, rm, stat, writeFile } f
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { ResError } from '../model/error.js';
+import { sawContent, spoilLooks } from '../model/looks.js';
 import { errorCode, fsyncDir, ioError } from './files.js';
 
 export interface KeyedLogOptions<V> {
@@ -201,7 +202,9 @@ export class KeyedLog<V> {
       return;
     }
     try {
-      const { size } = fstatSync(fd);
+      const stats = fstatSync(fd, { bigint: true });
+      sawContent(this.#path, stats);
+      const size = Number(stats.size);
       const head = readRange(fd, 0, Math.min(size, HEAD_SIZE)).toString('latin1').split('\n', 1)[0] ?? '';
       if (this.#seen.offset > 0 && (head !== this.#seen.head || size < this.#seen.offset)) this.#forgetFile();
       if (size === this.#seen.offset || this.#seen.foreign !== undefined) return;
@@ -297,6 +300,7 @@ export class KeyedLog<V> {
 
   async #flush(): Promise<void> {
     if (this.#pending.size === 0) return;
+    spoilLooks();
     this.#flushing = this.#pending;
     this.#pending = new Map();
     try {
@@ -612,8 +616,9 @@ function asciiJson(value: unknown): string {
 }
 
 function openIfThere(path: string): number | undefined {
-  if (statSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
-  return openSync(path, 'r');
+  if (statSync(path, { throwIfNoEntry: false }) !== undefined) return openSync(path, 'r');
+  sawContent(path, undefined);
+  return undefined;
 }
 
 function readRange(fd: number, start: number, end: number): Buffer {

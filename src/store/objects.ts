@@ -8,6 +8,7 @@ import { lstat, readdir, rename, rm, utimes } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type Digest, digestAlgorithm, digestHex } from '../model/digest.js';
 import { ResError } from '../model/error.js';
+import { sawFile } from '../model/looks.js';
 import {
   type CopyOptions,
   copyTree,
@@ -62,7 +63,9 @@ export class ObjectStore {
 
   /** One stat; the content is not checked. */
   has(digest: Digest, type: ObjectType): boolean {
-    const stats = statSync(this.path(digest, type), { throwIfNoEntry: false });
+    const path = this.path(digest, type);
+    const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+    sawFile(path, stats);
     return type === 'directory' ? stats?.isDirectory() === true : stats?.isFile() === true;
   }
 

@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import type { Env } from '../model/env.js';
 import { ResError } from '../model/error.js';
+import { spoilLooks } from '../model/looks.js';
 import { errorCode, ioError, makeAll } from './files.js';
 import { readUserConfig } from './user-config.js';
 
@@ -61,6 +62,7 @@ export function ownsStore({ root, store }: WorkspacePaths): boolean {
 
 /** Makes the folders. Rejects with ResError `io` or `no-space` where that cannot be. */
 export async function prepareWorkspace(paths: WorkspacePaths): Promise<void> {
+  spoilLooks();
   await makeFolder(paths.root, 'Work in a copy of the folder that you can write to.');
   const inside = [paths.state, paths.partial, paths.tmp, paths.logs, paths.builds];
   await Promise.all(inside.map((path) => makeFolder(path, `Check the mode of ${paths.root}.`)));

@@ -56,21 +56,13 @@ function killedAt(workspace: Workspace, at: 'flush' | 'put', when: 'before' | 'a
     }
   }
   const { state } = workspace;
-  const { traces, files, outputs, nodes, tools, kept } = state;
-  return {
-    ...workspace,
-    store: new KilledStore(workspace.paths.store),
-    state: {
-      ...{ traces, files, outputs, nodes, tools, kept, damage: [] },
-      reload: () => state.reload(),
-      flush: () =>
-        kill(
-          at === 'flush' &&
-            outputs.get(join(workspace.graph.manifest.outputDir, 'out.txt'))?.size === TWO.length,
-          () => state.flush(),
-        ),
-    },
-  };
+  const path = join(workspace.graph.manifest.outputDir, 'out.txt');
+  for (const log of [state.traces, state.files, state.outputs, state.nodes, state.tools, state.kept]) {
+    const flush = log.flush.bind(log);
+    log.flush = () =>
+      kill(log === state.outputs && at === 'flush' && state.outputs.get(path)?.size === TWO.length, flush);
+  }
+  return { ...workspace, store: new KilledStore(workspace.paths.store) };
 }
 
 describe('a build that is killed while it replaces an output', () => {
@@ -137,18 +129,15 @@ describe('placing an output', () => {
     const file = join(workspace.paths.tmp, 'made');
     writeFileSync(file, TWO);
     const { digest, size } = await digestFile(file, 'derived');
-    const { traces, files, outputs, nodes, tools, kept } = workspace.state;
-    const state: Workspace['state'] = {
-      ...{ traces, files, outputs, nodes, tools, kept, damage: [] },
-      reload: () => workspace.state.reload(),
-      async flush() {
-        await workspace.state.flush();
-        meanwhile();
-      },
+    const { outputs } = workspace.state;
+    const flush = outputs.flush.bind(outputs);
+    outputs.flush = async () => {
+      await flush();
+      meanwhile();
     };
     const item = { name: 'out.txt', type: 'file', digest, size } as const;
     const placing = { node, item, path: engine.work.path('resources/out.txt'), overwrite: false };
-    return { workspace: { ...workspace, state }, file, placing };
+    return { workspace, file, placing };
   }
 
   it('does not replace a file that came into being since it looked', async () => {

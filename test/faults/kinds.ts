@@ -23,6 +23,8 @@ export interface FaultKind {
   readonly few: Ending;
   /** When all of them do. */
   readonly always: Ending;
+  /** Ended by the time-out only. */
+  readonly stalls?: boolean;
   /** Not to be noticed without a sum. */
   readonly silent?: boolean;
   /** Does nothing to an answer that is only a redirect, or to one of the API. */
@@ -48,7 +50,14 @@ const status = (code: number, few: Ending, always: Ending, more: Fault = {}): Fa
 
 const inHead: readonly FaultKind[] = [
   { name: 'hangs up', body: false, fault: () => ({ answer: 'hang-up' }), few: WELL, always: LOST },
-  { name: 'never answers', body: false, fault: () => ({ answer: 'never' }), few: WELL, always: LOST },
+  {
+    name: 'never answers',
+    stalls: true,
+    body: false,
+    fault: () => ({ answer: 'never' }),
+    few: WELL,
+    always: LOST,
+  },
   {
     name: 'speaks no HTTP',
     body: false,
@@ -162,6 +171,7 @@ const inBody: readonly FaultKind[] = [
   },
   {
     name: 'stalls',
+    stalls: true,
     body: true,
     fault: ({ at }) => ({ stall: { after: at } }),
     few: WELL,

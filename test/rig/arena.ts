@@ -180,8 +180,12 @@ function sum(bytes: Uint8Array): string {
 /** A build that finds all in its place looks no further: what was left is gone after the next one that has work. */
 async function leaksAfterWork(site: Site): Promise<readonly Fault[]> {
   if (leaks(site).length === 0) return [];
-  await site.run(['clean', 'notes']);
-  await site.run(['build', 'notes']);
+  try {
+    await site.run(['clean', 'notes']);
+    await site.run(['build', 'notes']);
+  } catch (error) {
+    return [{ kind: 'manual', text: String(error) }];
+  }
   return leaks(site);
 }
 

@@ -89,6 +89,23 @@ describe('any sequence of faults', () => {
   });
 });
 
+describe('an answer that is compressed, though nobody asked for that', () => {
+  // Zeros: compressed they are less than what is missing.
+  const bytes = Buffer.alloc(SIZE);
+  it.each([
+    ['goes on with one that was not', [{ cut: { after: 1000 } }, { gzip: true }]],
+    ['goes before one that is not', [{ gzip: true, headers: { 'content-length': null } }]],
+  ] as const)('is not mixed with it where it %s', async (_name, faults) => {
+    const s = await startReleaseServer();
+    onCleanup(() => s.close());
+    const b = bench({ retries: 3, baseDelayMs: 1 });
+    const file = await s.file('zeros', bytes);
+    s.fault(file, ...faults);
+    const got = await b.fetch(file.url, { expected: { size: SIZE } });
+    expect(got).toMatchObject({ size: SIZE, sha256: sha256(bytes) });
+  });
+});
+
 async function outcome<T>(promise: Promise<T>): Promise<T | ResError> {
   try {
     return await promise;

@@ -11,7 +11,9 @@ import { openTrace } from '../trace-file.js';
 import { variantWarnings } from '../variants.js';
 
 export async function run(context: Context, names: readonly string[]): Promise<number> {
-  const { flags, out } = context;
+  const { flags, out, err } = context;
+  // How long it took, and what ran when, is of this run.
+  if (flags.dryRun || flags.json || flags.progress === 'json' || flags.trace !== undefined) context.once();
   if (flags.dryRun && flags.asIs)
     throw new ResError('usage', '--as-is and --dry-run do not go together', {
       hint: '`res status` shows what was changed by hand.',
@@ -20,6 +22,8 @@ export async function run(context: Context, names: readonly string[]): Promise<n
   const workspace = await openContextWorkspace(context);
   const requested = select(workspace.graph, names);
   const warnings = variantWarnings(workspace.graph, requested, flags.for);
+  // What a live screen wrote of them cannot be written a second time.
+  if (warnings.length > 0 && err.isTerminal) context.once();
   const face = await createBuildFace(context, workspace.graph);
   const trace = flags.trace === undefined ? undefined : await openTrace(resolve(context.cwd, flags.trace));
   const listener: EventListener = (event) => {

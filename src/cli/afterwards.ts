@@ -1,0 +1,10 @@
+// What is done when a command has answered, since nobody waits for it.
+const waiting: (() => void)[] = [];
+
+export function afterwards(work: () => void): void {
+  waiting.push(work);
+}
+
+export function doAfterwards(): void {
+  for (let work = waiting.shift(); work !== undefined; work = waiting.shift()) work();
+}

@@ -1,0 +1,208 @@
+// The graph of a manifest, kept by what it was made of: the contents of its files, the values given for params, the variables of
+// the environment that were asked for. One a manifest, the one last loaded; a graph with anything wrong in it is never kept.
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { freezeGraph, type Locate, thawGraph } from '../graph/frozen.js';
+import { type GraphRequest, type LoadedGraph, loadGraph, loadGraphOf } from '../graph/load.js';
+import { parseMirrors } from '../manifest/mirrors.js';
+import { readText, shownPath } from '../manifest/text.js';
+import { ResError } from '../model/error.js';
+import type { Graph } from '../model/graph.js';
+import { sawReal, spoilLooks } from '../model/looks.js';
+import type { ParamDeclaration } from '../model/manifest.js';
+import { holdsSecret } from '../sources/redact.js';
+import { errorCode, uniqueName } from '../store/files.js';
+import { afterwards } from './afterwards.js';
+import { buildId } from './build-id.js';
+import { cachePlace } from './cache-folder.js';
+import { envDigest, watchEnv } from './consulted-env.js';
+
+interface Head {
+  readonly format: typeof FORMAT;
+  readonly build: string;
+  readonly manifest: string;
+  /** Absolute paths and hexadecimal sha256 of the text. */
+  readonly files: readonly (readonly [path: string, sha256: string])[];
+  /** Paths that were followed, and where they led. */
+  readonly reals: readonly (readonly [path: string, real: string])[];
+  readonly params: readonly ParamDeclaration[];
+  readonly set: Readonly<Record<string, string>>;
+  readonly env: readonly string[];
+  readonly envDigest: string;
+}
+
+/** A file of the cache: the head has been read, and the graph has not. */
+interface Kept {
+  readonly head: Head;
+  readonly body: Buffer;
+}
+
+const FORMAT = 'res-graph 1';
+const SUM_LENGTH = 9;
+
+/** The params that the manifest declares, where they are known without a parse. Throws nothing. */
+export function keptParams(manifest: string, cwd: string): readonly ParamDeclaration[] | undefined {
+  return keptFor(manifest, cwd)?.head.params;
+}
+
+/** As `loadGraph`; a graph that had to be made is kept for the next time when the command has answered. */
+export function loadKeptGraph(request: GraphRequest): Graph {
+  if (buildId === undefined) return loadGraph(request);
+  const kept = keptFor(request.file, request.cwd);
+  if (kept && isFor(kept.head, request)) return thaw(kept, request);
+  const { env, consulted } = watchEnv(request.env);
+  const loaded = loadGraphOf({ ...request, env });
+  const names = consulted();
+  const build = buildId;
+  if (names) afterwards(() => keepGraph(build, request, loaded, names));
+  return loaded.graph;
+}
+
+/** Where there is a place for it: looking alone makes no `.res`. */
+function keepGraph(build: string, request: GraphRequest, loaded: LoadedGraph, env: readonly string[]): void {
+  const { graph, sources, reals } = loaded;
+  const place = cachePlace(graph.manifest.file);
+  if (!existsSync(place.state) || hasSecrets(graph)) return;
+  const head: Head = {
+    format: FORMAT,
+    build,
+    manifest: graph.manifest.file,
+    files: sources.map(({ file, text }) => [file, sha256(text)]),
+    reals,
+    params: graph.manifest.params,
+    set: request.set,
+    env,
+    envDigest: envDigest(request.env, env),
+  };
+  // The environment's own mirrors may hold a password.
+  const own = graph.manifest.mirrors.slice(parseMirrors(request.env.RES_MIRRORS ?? '').length);
+  const frozen = freezeGraph({ ...graph, manifest: { ...graph.manifest, mirrors: own } });
+  const body = Buffer.from(`${JSON.stringify(head)}\n${frozen}`);
+  const temporary = join(place.tmp, uniqueName());
+  try {
+    mkdirSync(place.folder, { recursive: true });
+    writeFileSync(temporary, Buffer.concat([Buffer.from(`${sumOf(body)} `), body]), {
+      flag: 'wx',
+      mode: 0o600,
+    });
+    renameSync(temporary, cacheFile(graph.manifest.file));
+  } catch (error) {
+    // A folder that cannot be written to, no room, or a build that puts things in order: the next run parses again.
+    if (errorCode(error) === undefined) throw error;
+    rmSync(temporary, { force: true });
+  }
+}
+
+/** A graph that matches the manifest's files as they are now. */
+function keptFor(manifest: string, cwd: string): Kept | undefined {
+  const kept = readKept(manifest);
+  if (!kept || !isOf(kept.head, manifest)) return undefined;
+  for (const [path, real] of kept.head.reals) if (realOf(path) !== real) return undefined;
+  for (const [path, sum] of kept.head.files) {
+    const source = readText(path, cwd);
+    if ('diagnostic' in source || sha256(source.text) !== sum) return undefined;
+  }
+  return kept;
+}
+
+function isOf({ format, build, manifest }: Head, file: string): boolean {
+  return format === FORMAT && build === buildId && manifest === file;
+}
+
+function isFor(head: Head, { set, env }: GraphRequest): boolean {
+  const names = Object.keys(set);
+  return (
+    names.length === Object.keys(head.set).length &&
+    names.every((name) => Object.hasOwn(head.set, name) && head.set[name] === set[name]) &&
+    envDigest(env, head.env) === head.envDigest
+  );
+}
+
+function thaw({ body }: Kept, request: GraphRequest): Graph {
+  let loaded: Graph | undefined;
+  const locate: Locate = (node, path) => {
+    try {
+      loaded ??= loadGraph(request);
+      const at = node === undefined ? loaded.manifest : loaded.nodes.get(node);
+      if (at) return at.locate(path);
+    } catch (error) {
+      // It was changed in the meantime: there is no such place any more.
+      if (!(error instanceof ResError)) throw error;
+    }
+    return { file: shownPath(request.file, request.cwd), line: 1, column: 1, text: '', length: 1 };
+  };
+  const graph = thawGraph(body.toString('utf8'), locate);
+  const mirrors = [...parseMirrors(request.env.RES_MIRRORS ?? ''), ...graph.manifest.mirrors];
+  return { ...graph, manifest: { ...graph.manifest, mirrors } };
+}
+
+/** The file of the cache last read: the command line asks for the params of a manifest before it loads it. */
+let lastRead: { readonly manifest: string; readonly kept: Kept | undefined } | undefined;
+
+function readKept(manifest: string): Kept | undefined {
+  if (buildId === undefined) return undefined;
+  if (lastRead?.manifest !== manifest) lastRead = { manifest, kept: parseKept(cacheFile(manifest)) };
+  return lastRead.kept;
+}
+
+function parseKept(file: string): Kept | undefined {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(file);
+  } catch (error) {
+    if (errorCode(error) === undefined) throw error;
+    // None, or none that can be read: the manifest is.
+    return undefined;
+  }
+  const whole = bytes.subarray(SUM_LENGTH);
+  const end = whole.indexOf('\n');
+  if (end < 0 || bytes.toString('latin1', 0, SUM_LENGTH) !== `${sumOf(whole)} `) return undefined;
+  const head: unknown = JSON.parse(whole.toString('utf8', 0, end));
+  return isHead(head) ? { head, body: whole.subarray(end + 1) } : undefined;
+}
+
+/** The checksum vouches for the rest. */
+function isHead(value: unknown): value is Head {
+  return typeof value === 'object' && value !== null && 'format' in value && value.format === FORMAT;
+}
+
+function cacheFile(manifest: string): string {
+  return join(cachePlace(manifest).folder, `graph-${basename(manifest)}`);
+}
+
+function realOf(path: string): string | undefined {
+  try {
+    const real = realpathSync(path);
+    sawReal(path, real);
+    return real;
+  } catch (error) {
+    if (errorCode(error) === undefined) throw error;
+    spoilLooks();
+    return undefined;
+  }
+}
+
+/** What opens a server is kept in the manifest, or in the environment, and nowhere else. */
+function hasSecrets({ manifest, nodes }: Graph): boolean {
+  for (const { section, recipe } of nodes.values())
+    if (section === 'artifact' && holdsSecret(recipe)) return true;
+  return manifest.mirrors.some(({ from, to }) => holdsSecret([from, ...to]));
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+function sumOf(bytes: Uint8Array): string {
+  return crc32(bytes).toString(16).padStart(8, '0');
+}
