@@ -1,6 +1,6 @@
 // Synthetic graphs: layers of small files, each joined from three of the layer below, written for res and for other tools. Same
 // shape for the same number of nodes.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface Rule {
@@ -17,6 +17,8 @@ export interface LayeredGraph {
   readonly last: readonly string[];
   /** How many rules are made of the first source, by way of others too. */
   readonly touchedByFirst: number;
+  /** One of the last that is made of the first source. */
+  readonly ofFirst: string;
 }
 
 const FAN_IN = 3;
@@ -38,7 +40,13 @@ export function layeredGraph(nodes: number): LayeredGraph {
   }
   const touched = new Set(['s0']);
   for (const { name, inputs } of rules) if (inputs.some((input) => touched.has(input))) touched.add(name);
-  return { nodes, sources, rules, last: below, touchedByFirst: touched.size - 1 };
+  const ofFirst = below.find((name) => touched.has(name)) ?? '';
+  return { nodes, sources, rules, last: below, touchedByFirst: touched.size - 1, ofFirst };
+}
+
+/** Whether what is made of the first source has this version of it. */
+export function hasVersion(folder: string, { ofFirst }: LayeredGraph, version: number): boolean {
+  return readFileSync(join(folder, 'out', ofFirst), 'utf8').includes(`s0 ${version}\n`);
 }
 
 /** Writes new content, another one for each number, into a source. */

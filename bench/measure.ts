@@ -17,7 +17,7 @@ export interface Measured {
   readonly ms: number;
   /** Processor time of the process and all below it, ms; in steps of 10. */
   readonly cpuMs: number;
-  /** Largest resident set of the process itself, bytes; what it grew by in its last 20 ms may be missed. */
+  /** Largest resident set of the process itself, bytes; what it grew by in its last 20 ms may be missed; 0 for one that took less. */
   readonly peakBytes: number;
   /** Largest resident set of any single process below it, bytes. */
   readonly childPeakBytes: number;
@@ -45,6 +45,25 @@ const SAMPLE_MS = 20;
 /** Ticks of /proc/PID/stat a second; 100 wherever Linux runs today. */
 const TICKS = 100;
 
+/** Process groups that are being measured. They are not in the terminal's group, so a Ctrl-C does not reach them. */
+const running = new Set<number>();
+process.prependListener('exit', () => {
+  for (const pid of running) endGroup(pid);
+});
+
+/** Asks first: a program may have mounts and locks to take back. */
+function endGroup(pid: number): void {
+  process.kill(-pid, 'SIGTERM');
+  setTimeout(() => {
+    if (running.has(pid)) process.kill(-pid, 'SIGKILL');
+  }, 10_000).unref();
+}
+
+function passedOn(): Record<string, string> {
+  const { TMPDIR } = process.env;
+  return { PATH, LANG: 'C.UTF-8', ...(TMPDIR === undefined ? {} : { TMPDIR }) };
+}
+
 /** Runs a command to its end. Rejects with what it printed when it fails or takes longer than its limit. */
 export async function measure(command: Command): Promise<Measured> {
   const [program, ...args] = command.argv;
@@ -52,7 +71,7 @@ export async function measure(command: Command): Promise<Measured> {
   const started = performance.now();
   const child = spawn(program, args, {
     cwd: command.cwd,
-    env: { PATH: PATH, HOME: command.cwd, LANG: 'C.UTF-8', ...command.env },
+    env: { ...passedOn(), HOME: command.cwd, ...command.env },
     stdio: ['ignore', 'ignore', 'pipe'],
     // A group of its own, so that a limit ends all of it.
     detached: true,
@@ -63,18 +82,20 @@ export async function measure(command: Command): Promise<Measured> {
   child.stderr.on('data', (text) => {
     stderr = `${stderr}${text}`.slice(-4000);
   });
-  const sampling = setInterval(() => {
+  const sample = () => {
     if (child.pid === undefined) return;
     peakBytes = Math.max(peakBytes, residentPeak(child.pid));
     for (const pid of descendants(child.pid)) childPeakBytes = Math.max(childPeakBytes, residentPeak(pid));
-  }, SAMPLE_MS);
+  };
+  const sampling = setInterval(sample, SAMPLE_MS);
+  if (child.pid !== undefined) running.add(child.pid);
   let late = false;
   const limit =
     command.limitMs === undefined
       ? undefined
       : setTimeout(() => {
           late = true;
-          if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+          if (child.pid !== undefined) endGroup(child.pid);
         }, command.limitMs);
   const [status, ms] = await new Promise<[number | null, number]>((resolve, reject) => {
     child.on('error', reject);
@@ -82,6 +103,7 @@ export async function measure(command: Command): Promise<Measured> {
   }).finally(() => {
     clearInterval(sampling);
     clearTimeout(limit);
+    if (child.pid !== undefined) running.delete(child.pid);
   });
   if (late) throw new Error(`stopped after ${seconds(command.limitMs ?? 0)} s`);
   if (status !== 0) throw new Error(`${command.argv.join(' ')}: status ${status}\n${stderr}`);
@@ -135,9 +157,10 @@ export function ran(outcomes: ReadonlyMap<string, Outcome>, name: string): Media
   return outcome;
 }
 
+/** Programs say what is wrong in their last line. */
 function reason(error: unknown): string {
-  const [first = '', second = ''] = (error instanceof Error ? error.message : String(error)).split('\n');
-  return second === '' ? first : second;
+  const lines = (error instanceof Error ? error.message : String(error)).split('\n');
+  return lines.findLast((line) => line.trim() !== '') ?? '';
 }
 
 function mediansOf(results: readonly Measured[]): Medians {
@@ -263,12 +286,9 @@ export function freeBytes(path: string): number {
   return bavail * bsize;
 }
 
-/**
- * Waits out the ticks of file time stamps, so that what is written next is newer than all before, for programs that compare
- * times.
- */
-export async function nextTick(): Promise<void> {
-  await delay(20);
+/** Waits until the time stamp of what is written next is later than all before, for programs that compare times. */
+export async function nextTick(ms = 20): Promise<void> {
+  await delay(ms);
 }
 
 export function seconds(ms: number): string {

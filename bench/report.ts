@@ -68,7 +68,9 @@ export function ratio(value: number, base: number): string {
   return Number.isFinite(by) ? `${by.toFixed(by < 0.095 ? 3 : 2)} x` : '';
 }
 
+/** Nothing for 0: too little or too short to be seen. */
 export function mib(bytes: number): string {
+  if (bytes === 0) return '';
   return Number.isFinite(bytes) ? String(Math.round(bytes / MIB)) : '?';
 }
 

@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { type LayeredGraph, layeredGraph, type Tool, writeGraph, writeSource } from './graph.js';
+import { hasVersion, type LayeredGraph, layeredGraph, type Tool, writeGraph, writeSource } from './graph.js';
 import {
   type Contender,
   installed,
@@ -43,6 +43,8 @@ interface Peer {
   readonly tool: Tool;
   /** Programs that it needs besides itself. */
   readonly needs?: readonly string[];
+  /** What it takes for the resolution of time stamps, ms. */
+  readonly tickMs?: number;
   /** Larger graphs are not tried: they take minutes for a build with nothing to do, or more. */
   readonly most: number;
   readonly prepare?: readonly [string, ...string[]];
@@ -56,9 +58,10 @@ const PEERS: readonly Peer[] = [
   {
     tool: 'tup',
     needs: ['fusermount3'],
+    tickMs: 1100,
     most: 10_000,
     prepare: ['tup', 'init', '--no-sync'],
-    build: ['tup', '-j', JOBS, '--quiet'],
+    build: ['tup', `-j${JOBS}`, '--quiet'],
   },
   { tool: 'doit', most: 10_000, build: ['doit', '-v', '0'] },
   { tool: 'snakemake', most: 1000, build: ['snakemake', '-j', JOBS, '--quiet'] },
@@ -84,10 +87,14 @@ export async function run(options: BenchOptions): Promise<Section> {
     if (row) row.outcomes.set(nodes, outcome);
     else rows.push({ tool, what, outcomes: new Map([[nodes, outcome]]) });
   };
-  for (const nodes of sizes) {
+  for (const [i, nodes] of sizes.entries()) {
+    // In tiny size others run only to show that they work.
+    const peers = PEERS.filter(
+      (one) => nodes <= one.most && usable(one) && (options.size !== 'tiny' || i === 0),
+    );
     const graph = layeredGraph(nodes);
     await measureRes(graph, options, (what, outcome) => add('res', what, nodes, outcome));
-    for (const peer of PEERS.filter((one) => nodes <= one.most && usable(one)))
+    for (const peer of peers)
       await measurePeer(peer, graph, options, (what, outcome) => add(peer.tool, what, nodes, outcome));
   }
 
@@ -173,16 +180,15 @@ async function measureRes(graph: LayeredGraph, options: BenchOptions, add: Add):
       cwd: place,
       argv: [...RES, ...args],
     });
-    const [target = ''] = graph.last;
     const contenders = [
       { ...build, name: NOTHING },
       look('status', ['status']),
-      look('why', ['why', target]),
+      look('why', ['why', graph.ofFirst]),
       look('graph', ['graph']),
       look('plan', ['plan']),
     ];
     for (const [name, outcome] of await race(contenders, { runs })) add(name, outcome);
-    add(CHANGED, await withChange(place, { ...build, name: CHANGED }, runs));
+    add(CHANGED, await withChange(place, graph, { ...build, name: CHANGED }, { runs, tickMs: undefined }));
   } finally {
     if (cache === undefined) rmSync(place, { recursive: true, force: true });
   }
@@ -211,20 +217,27 @@ async function measurePeer(peer: Peer, graph: LayeredGraph, options: BenchOption
     if ('failed' in full) return;
     const nothing = (await race([{ ...build, name: NOTHING }], { runs })).get(NOTHING);
     if (nothing) add(NOTHING, nothing);
-    add(CHANGED, await withChange(place, { ...build, name: CHANGED }, runs));
+    add(CHANGED, await withChange(place, graph, { ...build, name: CHANGED }, { runs, tickMs: peer.tickMs }));
   } finally {
     rmSync(place, { recursive: true, force: true });
   }
 }
 
 /** Each run with another content of the first source. */
-async function withChange(place: string, build: Contender, runs: number): Promise<Outcome> {
+async function withChange(
+  place: string,
+  graph: LayeredGraph,
+  build: Contender,
+  { runs, tickMs }: { readonly runs: number; readonly tickMs: number | undefined },
+): Promise<Outcome> {
   let version = 0;
   const before = async () => {
-    await nextTick();
+    await nextTick(tickMs);
     writeSource(place, 's0', ++version);
   };
-  return (await race([{ ...build, before }], { runs })).get(build.name) ?? { failed: 'not run' };
+  const outcome = (await race([{ ...build, before }], { runs })).get(build.name) ?? { failed: 'not run' };
+  if ('failed' in outcome || hasVersion(place, graph, version)) return outcome;
+  return { failed: 'the change is not in what is made of it' };
 }
 
 /** Seconds and MiB of a build with nothing to do, by number of nodes. */

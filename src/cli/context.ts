@@ -14,6 +14,8 @@ export interface ManifestContext {
   readonly file: string | undefined;
   /** Param values given on the command line, the last one of each. */
   readonly set: Readonly<Record<string, string>>;
+  /** Host.build */
+  readonly build: string | undefined;
 }
 
 export interface Context extends ManifestContext {

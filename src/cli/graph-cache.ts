@@ -23,7 +23,6 @@ import type { ParamDeclaration } from '../model/manifest.js';
 import { holdsSecret } from '../sources/redact.js';
 import { errorCode, uniqueName } from '../store/files.js';
 import { afterwards } from './afterwards.js';
-import { buildId } from './build-id.js';
 import { cachePlace } from './cache-folder.js';
 import { envDigest, watchEnv } from './consulted-env.js';
 
@@ -51,19 +50,22 @@ const FORMAT = 'res-graph 1';
 const SUM_LENGTH = 9;
 
 /** The params that the manifest declares, where they are known without a parse. Throws nothing. */
-export function keptParams(manifest: string, cwd: string): readonly ParamDeclaration[] | undefined {
-  return keptFor(manifest, cwd)?.head.params;
+export function keptParams(
+  manifest: string,
+  cwd: string,
+  build: string | undefined,
+): readonly ParamDeclaration[] | undefined {
+  return build === undefined ? undefined : keptFor(manifest, cwd, build)?.head.params;
 }
 
 /** As `loadGraph`; a graph that had to be made is kept for the next time when the command has answered. */
-export function loadKeptGraph(request: GraphRequest): Graph {
-  if (buildId === undefined) return loadGraph(request);
-  const kept = keptFor(request.file, request.cwd);
+export function loadKeptGraph(request: GraphRequest, build: string | undefined): Graph {
+  if (build === undefined) return loadGraph(request);
+  const kept = keptFor(request.file, request.cwd, build);
   if (kept && isFor(kept.head, request)) return thaw(kept, request);
   const { env, consulted } = watchEnv(request.env);
   const loaded = loadGraphOf({ ...request, env });
   const names = consulted();
-  const build = buildId;
   if (names) afterwards(() => keepGraph(build, request, loaded, names));
   return loaded.graph;
 }
@@ -104,19 +106,15 @@ function keepGraph(build: string, request: GraphRequest, loaded: LoadedGraph, en
 }
 
 /** A graph that matches the manifest's files as they are now. */
-function keptFor(manifest: string, cwd: string): Kept | undefined {
+function keptFor(manifest: string, cwd: string, build: string): Kept | undefined {
   const kept = readKept(manifest);
-  if (!kept || !isOf(kept.head, manifest)) return undefined;
+  if (!kept || kept.head.manifest !== manifest || kept.head.build !== build) return undefined;
   for (const [path, real] of kept.head.reals) if (realOf(path) !== real) return undefined;
   for (const [path, sum] of kept.head.files) {
     const source = readText(path, cwd);
     if ('diagnostic' in source || sha256(source.text) !== sum) return undefined;
   }
   return kept;
-}
-
-function isOf({ format, build, manifest }: Head, file: string): boolean {
-  return format === FORMAT && build === buildId && manifest === file;
 }
 
 function isFor(head: Head, { set, env }: GraphRequest): boolean {
@@ -150,8 +148,12 @@ function thaw({ body }: Kept, request: GraphRequest): Graph {
 let lastRead: { readonly manifest: string; readonly kept: Kept | undefined } | undefined;
 
 function readKept(manifest: string): Kept | undefined {
-  if (buildId === undefined) return undefined;
-  if (lastRead?.manifest !== manifest) lastRead = { manifest, kept: parseKept(cacheFile(manifest)) };
+  if (lastRead?.manifest !== manifest) {
+    lastRead = { manifest, kept: parseKept(cacheFile(manifest)) };
+    afterwards(() => {
+      lastRead = undefined;
+    });
+  }
   return lastRead.kept;
 }
 

@@ -9,6 +9,6 @@ export interface Host {
   readonly stderr: NodeJS.WriteStream;
   /** From the first call on, an interrupt aborts the signal; before it, an interrupt ends the process at once. */
   interruptible(): AbortSignal;
-  /** Whether answers may be kept, for the same question to be answered with them. */
-  readonly remembers?: true;
+  /** Names the very program: what is kept between runs holds for one build of it. Undefined: nothing is kept. */
+  readonly build: string | undefined;
 }

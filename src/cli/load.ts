@@ -19,8 +19,8 @@ export function manifestFile({ file, dir }: ManifestContext): string {
 
 /** Throws ResError `manifest-not-found`, `manifest-invalid`, `param-value`, `unknown-param`. */
 export async function loadContextGraph(context: ManifestContext): Promise<Graph> {
-  const { cwd, set, env } = context;
-  return loadKeptGraph({ file: manifestFile(context), cwd, set, env, kinds: references });
+  const { cwd, set, env, build } = context;
+  return loadKeptGraph({ file: manifestFile(context), cwd, set, env, kinds: references }, build);
 }
 
 /** Says on stderr what of the workspace's state is damaged: it is found out again, and the user may have a disk that fails. */

@@ -1,6 +1,7 @@
 // The program `res`: the process around the command line.
 import { ResError } from '../model/error.js';
 import { recall } from './answer/recall.js';
+import { buildId } from './build-id.js';
 import type { Host } from './host.js';
 
 for (const stream of [process.stdout, process.stderr]) {
@@ -47,7 +48,7 @@ const host: Host = {
   stdout: process.stdout,
   stderr: process.stderr,
   interruptible,
-  remembers: true,
+  build: buildId,
 };
 
 const argv = process.argv.slice(2);

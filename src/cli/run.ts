@@ -34,7 +34,7 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
   }
   const scanned = scan(argv, host.cwd);
   const spec = commands.find(({ name }) => name === scanned.command);
-  const remembering = host.remembers && spec?.repeatable ? startRemembering(argv, host) : undefined;
+  const remembering = spec?.repeatable ? startRemembering(argv, host) : undefined;
   let status: number | undefined;
   try {
     const end = await runScanned(argv, scanned, spec, host, remembering);
@@ -65,7 +65,7 @@ async function runScanned(
   // Only as the first word is it surely the command, and not the value of a param's flag.
   const sure = spec !== undefined && argv[0] === spec.name ? spec : undefined;
   const params =
-    sure === undefined || sure.manifest ? (await import('./params.js')).findParams(scanned, host.cwd) : [];
+    sure === undefined || sure.manifest ? (await import('./params.js')).findParams(scanned, host) : [];
   const assigned: [string, string][] = [];
   let status = 0;
   let started: CommandSpec | undefined;
@@ -88,6 +88,7 @@ async function runScanned(
         cwd,
         file: scanned.file,
         set: Object.fromEntries(assigned),
+        build: host.build,
         out: createOutput(host.stdout, heard ? { ...output, heard: heard.stdout } : output),
         err: createOutput(host.stderr, heard ? { ...output, heard: heard.stderr } : output),
         interruptible: () => host.interruptible(),
@@ -107,8 +108,7 @@ async function runScanned(
     const { color } = readFlags(program.opts());
     const answer = wanted(argv, started ?? spec);
     if (!(error instanceof CommanderError)) return ended(endWith(error, { answer, host, color }));
-    const load = async () =>
-      (await import('./load.js')).loadContextGraph({ ...scanned, cwd: host.cwd, env: host.env, set: {} });
+    const load = async () => (await import('./load.js')).loadContextGraph({ ...scanned, ...host, set: {} });
     return ended(endWith(await toUsageError(error, spec, load), { answer, host, color }));
   }
 }

@@ -233,7 +233,12 @@ export class Execution {
     for (const made of [...streamedNodes(chain), node])
       sums.set(made.name, await this.#ledger.guard(made, () => this.#sumsPath(made)));
     const queues: Queues = {
-      making: (work) => this.#ledger.pooled(pool, node, work),
+      making: async (work) => {
+        // That a download began anew is no failure, which would close the queues.
+        const made = await this.#ledger.pooled(pool, node, () => work().catch(restarted));
+        if (made instanceof Restarted) throw made;
+        return made;
+      },
       placing: (work) => this.#placing.run(this.#o.priority(node.name), work),
     };
     try {
@@ -325,6 +330,11 @@ export class Execution {
   #streamsAway(name: string): boolean {
     return this.#o.closure.some((consumer) => this.#o.fusion.joins(name, consumer));
   }
+}
+
+function restarted(error: unknown): Restarted {
+  if (error instanceof Restarted) return error;
+  throw error;
 }
 
 /** How a target is made; undefined for an artifact. */

@@ -155,10 +155,16 @@ default: [plain]
 
   it('is read again when it had to be fetched again, and the result is right', async () => {
     const { server, engine, file } = await open();
-    const half = file(0);
-    // Joined from two answers, of which the first was wrong: fetched once more, from the start.
-    server.fault(half, { corrupt: [500_000], cut: { after: 700_000 } });
-    expect(outcome(await engine.build()).ran).toEqual(['parts', 'merged', 'plain']);
+    let go: () => void = () => undefined;
+    const until = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    // Joined from two answers, of which the first was wrong and has been read: fetched once more, from the start.
+    server.fault(file(0), { corrupt: [500_000], cut: { after: 700_000 } }, { stall: { after: 100, until } });
+    const listener = (event: BuildEvent) => {
+      if (event.type === 'progress' && event.node === 'plain' && event.done > 600_000) go();
+    };
+    expect(outcome(await engine.build([], { listener })).ran).toEqual(['parts', 'merged', 'plain']);
     expect(engine.work.read('resources/plain').equals(content)).toBe(true);
   });
 

@@ -2,7 +2,6 @@
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { findManifest } from '../../manifest/find.js';
-import { buildId } from '../build-id.js';
 import { type CachePlace, cachePlace } from '../cache-folder.js';
 import type { Host } from '../host.js';
 import { scan } from '../scan.js';
@@ -16,12 +15,12 @@ export interface Question {
 
 /** Undefined where there is no manifest, or where nothing is kept between runs. */
 export function questionOf(argv: readonly string[], host: Host): Question | undefined {
-  if (buildId === undefined) return undefined;
+  if (host.build === undefined) return undefined;
   const { dir, file } = scan(argv, host.cwd);
   const manifest = file ?? findManifest(dir);
   if (manifest === undefined) return undefined;
   const text = JSON.stringify([
-    buildId,
+    host.build,
     process.version,
     argv,
     host.cwd,

@@ -15,13 +15,13 @@ export async function complete(argv: readonly string[], host: Host): Promise<num
   const words = argv[0] === '--' ? argv.slice(1) : argv;
   // The words are a command line of their own, with its own -C and -f.
   const scanned = scan(words.slice(0, -1), host.cwd);
-  const params = findParams(scanned, host.cwd);
+  const params = findParams(scanned, host);
   const program = createProgram(params, [], host, async () => undefined);
   const found = await candidates(words, {
     commands,
     options: (name) => (program.commands.find((command) => command.name() === name) ?? program).options,
     params,
-    nodes: () => nodeCandidates({ ...scanned, cwd: host.cwd, env: host.env, set: {} }),
+    nodes: () => nodeCandidates({ ...scanned, ...host, set: {} }),
     templates: Object.entries(templates).map(([value, { about }]) => ({ value, about })),
   });
   for (const { value, about } of found)
