@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
-import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { Arrival, Restarted } from '../../src/execute/arrival.js';
 import type { BuildEvent } from '../../src/model/event.js';
 import { seededBytes } from '../rig/random.js';
@@ -13,6 +13,9 @@ import { removeWorkspaces } from '../rig/workspace.js';
 import { openEngine, outcome } from './engine.js';
 
 afterEach(removeWorkspaces);
+
+/** For the estimate of the room that is needed, both ends of a download are looked at. */
+const LOOK = {};
 
 const never = new AbortController().signal;
 
@@ -98,6 +101,25 @@ describe('a file that arrives', () => {
   });
 });
 
+/** Resolves when so many bytes of downloads were read while they came. */
+function untilRead(bytes: number): Promise<void> {
+  let read = 0;
+  const original = Arrival.prototype.read;
+  return new Promise((resolve) => {
+    const spy = vi.spyOn(Arrival.prototype, 'read').mockImplementation(async function* (
+      this: Arrival,
+      signal,
+    ) {
+      for await (const piece of original.call(this, signal)) {
+        read += piece.length;
+        if (read >= bytes) resolve();
+        yield piece;
+      }
+    });
+    onTestFinished(() => spy.mockRestore());
+  });
+}
+
 describe('a download that is streamed into what is made of it', () => {
   const content = seededBytes('streamed', 3_000_000);
   const packed = gzipSync(content, { level: 1 });
@@ -131,19 +153,10 @@ default: [plain]
 
   it('is unpacked while it comes', async () => {
     const { server, engine, file } = await open();
-    let go: () => void = () => undefined;
-    const until = new Promise<void>((resolve) => {
-      go = resolve;
-    });
-    server.fault(file(2), { stall: { after: 1000, until } });
+    // The first two parts go through while the third has hardly begun.
+    server.fault(file(2), LOOK, { stall: { after: 1000, until: untilRead(2_000_000) } });
     const seen: BuildEvent[] = [];
-    const built = engine.build([], {
-      listener: (event) => {
-        seen.push(event);
-        // The first two parts have gone through while the third has hardly begun.
-        if (event.type === 'progress' && event.node === 'plain' && event.done > 1_900_000) go();
-      },
-    });
+    const built = engine.build([], { listener: (event) => void seen.push(event) });
     expect(outcome(await built).ran).toEqual(['parts', 'merged', 'plain']);
     expect(seen.filter(({ type }) => type === 'finished')).toMatchObject([
       { node: 'parts' },
@@ -155,16 +168,14 @@ default: [plain]
 
   it('is read again when it had to be fetched again, and the result is right', async () => {
     const { server, engine, file } = await open();
-    let go: () => void = () => undefined;
-    const until = new Promise<void>((resolve) => {
-      go = resolve;
-    });
     // Joined from two answers, of which the first was wrong and has been read: fetched once more, from the start.
-    server.fault(file(0), { corrupt: [500_000], cut: { after: 700_000 } }, { stall: { after: 100, until } });
-    const listener = (event: BuildEvent) => {
-      if (event.type === 'progress' && event.node === 'plain' && event.done > 600_000) go();
-    };
-    expect(outcome(await engine.build([], { listener })).ran).toEqual(['parts', 'merged', 'plain']);
+    server.fault(
+      file(0),
+      LOOK,
+      { corrupt: [500_000], cut: { after: 700_000 } },
+      { stall: { after: 100, until: untilRead(700_000) } },
+    );
+    expect(outcome(await engine.build()).ran).toEqual(['parts', 'merged', 'plain']);
     expect(engine.work.read('resources/plain').equals(content)).toBe(true);
   });
 
