@@ -12,6 +12,7 @@ import { RES } from './peers.js';
 import { atMost, type BenchOptions, cellsOf, MIB, ratio, type Section, table } from './report.js';
 
 const LIMIT_MS = 500;
+const VERIFY = 'res verify (the qcow2, the raw image, the store)';
 
 export function diskNeeded({ size }: Pick<BenchOptions, 'size'>): number {
   return jobDisk(JOB_SIZES[size]);
@@ -42,7 +43,7 @@ export async function run({ folder, size, runs, say }: BenchOptions): Promise<Se
   const contenders: readonly Contender[] = [
     { name: 'sha256sum', cwd: work, argv: ['sha256sum', image], peer: true },
     { name: 'openssl dgst -sha256', cwd: work, argv: ['openssl', 'dgst', '-sha256', image], peer: true },
-    { name: 'res verify (the qcow2, the raw image, the store)', cwd: work, argv: [...RES, 'verify', '-q'] },
+    { name: VERIFY, cwd: work, argv: [...RES, 'verify', '-q'] },
   ];
   const outcomes = await race(contenders, { runs });
 
@@ -64,7 +65,7 @@ export async function run({ folder, size, runs, say }: BenchOptions): Promise<Se
           ]),
         ],
       ),
-      `\`res verify\` reads every file to its end as it is recorded, downloads by plain sha256: ${seconds(ran(outcomes, 'res verify (the qcow2, the raw image, the store)').ms)} s, start of the program included.`,
+      `\`res verify\` reads every file to its end as it is recorded, downloads by plain sha256: ${seconds(ran(outcomes, VERIFY).ms)} s, start of the program included.`,
     ],
     goals: [atMost('tree digest of the raw image', warm, LIMIT_MS, (ms) => `${seconds(ms)} s`)],
   };

@@ -58,9 +58,14 @@ export async function run(options: BenchOptions): Promise<Section> {
     options.say(`${LIMIT_MIB} MiB/s a connection`);
     service.limit(LIMIT_MIB * MIB);
     const slow = await race(contenders, { runs: options.runs, settle });
+    const stages = stagesOf(job, service, work);
+    const [network] = stages;
+    const slowNetwork = network
+      ? ran(await race([network], { runs: options.runs }), network.name).ms
+      : Number.NaN;
     service.limit(undefined);
     options.say('stages alone');
-    const alone = await race(stagesOf(job, service, work), { runs: options.runs, settle });
+    const alone = await race(stages, { runs: options.runs, settle });
     const profile = await profileOf(service, work);
     const big = options.big ? await peakOfBigJob(options) : [];
 
@@ -70,9 +75,10 @@ export async function run(options: BenchOptions): Promise<Section> {
         `From a release server on loopback to a raw disk image, nothing there before: ${describeJob(job)}. Medians of ${options.runs}. ${versions(['curl', 'aria2c', 'pigz', 'gzip', 'tar', 'qemu-img'])}.`,
         speedTable('full speed', contenders, fast),
         speedTable(`${LIMIT_MIB} MiB/s a connection`, contenders, slow),
-        '"CPU" is processor time of all processes but the server, "memory" the largest resident set of the program itself and of the largest process that it started, "written" what went into files.',
+        '"CPU" is processor time of all processes but the server, "memory" the resident set of the largest process (of res: its own, and that of the largest that it started), "written" what went into files.',
         ...profile,
         ...limits(job, fast, alone),
+        `Limited to ${LIMIT_MIB} MiB/s a connection, downloading all parts at once to nothing takes ${seconds(slowNetwork)} s, and res build ${ratio(ran(slow, BUILD).ms, slowNetwork)} of that.`,
       ],
       goals: [...goalsOf(job, fast, slow, alone), ...big],
     };
@@ -145,7 +151,10 @@ function speedTable(
         ratio(of.ms, base),
         percent(of.spread),
         seconds(of.cpuMs),
-        `${mib(of.peakBytes)} + ${mib(of.childPeakBytes)}`,
+        // A shell becomes its last command, so that its own memory and that of its programs cannot be told apart.
+        name === BUILD
+          ? `${mib(of.peakBytes)} + ${mib(of.childPeakBytes)}`
+          : mib(Math.max(of.peakBytes, of.childPeakBytes)),
         mib(of.writtenBytes),
       ]),
     ]),

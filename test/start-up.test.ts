@@ -8,9 +8,16 @@ import { expect, it } from 'vitest';
 import { MAIN } from './rig/places.js';
 
 const APP = join(dirname(MAIN), 'app.js');
+const RUN = chunkOf('run', APP);
+
+it('an answer that is known is given without any package', () => {
+  expect(packagesOf(APP)).toEqual([]);
+  const bytes = closure(APP).reduce((sum, file) => sum + readFileSync(file).length, 0);
+  expect(bytes).toBeLessThan(40_000);
+});
 
 it('the program starts without the network, processes, the live face, archives and YAML', () => {
-  const packages = packagesOf(APP);
+  const packages = packagesOf(RUN);
   expect(packages).toContain('commander');
   for (const heavy of ['undici', 'execa', 'listr2', 'yauzl', 'xz-decompress', 'fzstd', 'yaml', 'ajv']) {
     expect(packages).not.toContain(heavy);
@@ -20,7 +27,7 @@ it('the program starts without the network, processes, the live face, archives a
 it.each(['build', 'status', 'plan', 'list'])(
   '%s with nothing to do needs neither network nor processes',
   (command) => {
-    const packages = packagesOf(chunkOf(command));
+    const packages = packagesOf(chunkOf(command, RUN));
     expect(packages).toContain('yaml');
     for (const heavy of ['undici', 'execa', 'listr2', 'yauzl']) expect(packages).not.toContain(heavy);
   },
@@ -37,15 +44,15 @@ it.skipIf(!('enableCompileCache' in module))('compiled code is kept under XDG_CA
   }
 });
 
-/** The chunk that a command's module was compiled to. */
-function chunkOf(command: string): string {
-  for (const file of closure(APP)) {
+/** The chunk that a module was compiled to which the program loads when it needs it. */
+function chunkOf(command: string, from: string): string {
+  for (const file of closure(from)) {
     const name = new RegExp(`import\\("(\\.[^"]*/${command}-\\w+\\.js)"\\)`).exec(
       readFileSync(file, 'utf8'),
     )?.[1];
     if (name !== undefined) return join(dirname(file), name);
   }
-  throw new Error(`nothing loads the command ${command}`);
+  throw new Error(`nothing loads ${command}`);
 }
 
 /** Packages whose code is in what a file imports statically; the bundler writes the path of each file before its code. */

@@ -8,3 +8,8 @@ export function afterwards(work: () => void): void {
 export function doAfterwards(): void {
   for (let work = waiting.shift(); work !== undefined; work = waiting.shift()) work();
 }
+
+/** For a command that is to leave nothing behind. */
+export function forgetAfterwards(): void {
+  waiting.length = 0;
+}

@@ -8,6 +8,7 @@ import {
   realpathSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -145,16 +146,24 @@ function thaw({ body }: Kept, request: GraphRequest): Graph {
 }
 
 /** The file of the cache last read: the command line asks for the params of a manifest before it loads it. */
-let lastRead: { readonly manifest: string; readonly kept: Kept | undefined } | undefined;
+let lastRead: { readonly file: string; readonly ino: bigint; readonly kept: Kept | undefined } | undefined;
 
 function readKept(manifest: string): Kept | undefined {
-  if (lastRead?.manifest !== manifest) {
-    lastRead = { manifest, kept: parseKept(cacheFile(manifest)) };
-    afterwards(() => {
-      lastRead = undefined;
-    });
-  }
+  const file = cacheFile(manifest);
+  // It is never written to, only replaced.
+  const ino = inodeOf(file);
+  if (ino === undefined) return undefined;
+  if (lastRead?.file !== file || lastRead.ino !== ino) lastRead = { file, ino, kept: parseKept(file) };
   return lastRead.kept;
+}
+
+function inodeOf(file: string): bigint | undefined {
+  try {
+    return statSync(file, { bigint: true, throwIfNoEntry: false })?.ino;
+  } catch (error) {
+    if (errorCode(error) === undefined) throw error;
+    return undefined;
+  }
 }
 
 function parseKept(file: string): Kept | undefined {

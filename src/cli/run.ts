@@ -4,7 +4,7 @@ import { CommanderError } from 'commander';
 import { oneOf, suggest } from '../manifest/nearest.js';
 import { ResError } from '../model/error.js';
 import { sawType } from '../model/looks.js';
-import { doAfterwards } from './afterwards.js';
+import { doAfterwards, forgetAfterwards } from './afterwards.js';
 import { type Remembering, startRemembering } from './answer/remember.js';
 import { type CommandSpec, commands } from './commands.js';
 import type { Context } from './context.js';
@@ -42,7 +42,9 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
     return end.status;
   } finally {
     remembering?.end(status);
-    doAfterwards();
+    // Other commands may be asked to touch nothing (`gc -n`).
+    if (spec?.repeatable) doAfterwards();
+    else forgetAfterwards();
   }
 }
 

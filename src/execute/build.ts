@@ -3,7 +3,7 @@
 
 import type { BuildResult } from '../model/event.js';
 import type { PlannedBuild } from '../model/report.js';
-import { planNodes } from '../plan/plan.js';
+import { planUnlessStale } from '../plan/plan.js';
 import type { Workspace } from '../plan/workspace.js';
 import type { BuildOptions } from './api.js';
 import { hasUnrecordedOutputs } from './recognised.js';
@@ -42,8 +42,8 @@ export async function planBuild(
 }
 
 async function nothingToDo(workspace: Workspace, requested: readonly string[]): Promise<boolean> {
-  const plan = await planNodes(workspace, requested);
-  if (plan.steps.length > 0 || requested.some((name) => plan.nodes.get(name)?.state !== 'fresh'))
+  const plan = await planUnlessStale(workspace, requested);
+  if (!plan || plan.steps.length > 0 || requested.some((name) => plan.nodes.get(name)?.state !== 'fresh'))
     return false;
   // To write down whose they are is work, if only a little: it needs the lock.
   return !hasUnrecordedOutputs(workspace, plan);

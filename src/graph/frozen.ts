@@ -88,6 +88,7 @@ export function thawGraph(text: string, locate: Locate): Graph {
 }
 
 const NONE: readonly never[] = [];
+const AUTO: Keep = 'auto';
 
 function thawNode(
   [name, maker, recipe, numbers, output, extra]: FrozenNode,
@@ -99,19 +100,23 @@ function thawNode(
   const references: Reference[] = [];
   for (let i = 0; i < numbers.length; i += 2)
     references.push({ role: roles[numbers[i] ?? 0] ?? '', node: names[numbers[i + 1] ?? 0] ?? '' });
-  return {
+  const node = {
     name,
     section,
     kind,
     recipe,
     executable: extra?.executable ?? false,
-    keep: extra?.keep ?? 'auto',
+    keep: extra?.keep ?? AUTO,
     variants: extra?.variants ?? NONE,
-    locate: (path) => locate(name, path),
-    ...(extra?.description === undefined ? undefined : { description: extra.description }),
-    ...(output === 0 ? undefined : { output }),
-    ...(extra?.verify === undefined ? undefined : { verify: extra.verify }),
+    locate: (path: readonly (string | number)[]) => locate(name, path),
     references,
+  };
+  const whole: Node = output === 0 ? node : Object.assign(node, { output });
+  if (extra === undefined) return whole;
+  return {
+    ...whole,
+    ...(extra.description === undefined ? {} : { description: extra.description }),
+    ...(extra.verify === undefined ? {} : { verify: extra.verify }),
   };
 }
 

@@ -29,6 +29,21 @@ export function selectNodes(graph: Graph, names: readonly string[]): readonly st
 
 /** The names and everything they need, in the graph's order. Names that are not nodes are left out. */
 export function closure(graph: Graph, names: readonly string[]): readonly string[] {
+  const before = closures.get(names);
+  const isSame = before?.graph === graph && before.names.length === names.length;
+  if (isSame && names.every((name, i) => name === before.names[i])) return before.closure;
+  const found = findClosure(graph, names);
+  closures.set(names, { graph, names: [...names], closure: found });
+  return found;
+}
+
+/** By the very list of names, since one is handed on through a command: planned, checked, built, reported. */
+const closures = new WeakMap<
+  readonly string[],
+  { readonly graph: Graph; readonly names: readonly string[]; readonly closure: readonly string[] }
+>();
+
+function findClosure(graph: Graph, names: readonly string[]): readonly string[] {
   const needed = new Set<string>();
   const waiting = [...names];
   for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {

@@ -1,15 +1,16 @@
 // What is known of one node from what is known of its inputs: its action, its key, its content. Nothing is run and
 // nothing is asked; plan and build both stand on this.
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { type Kind, makingOf } from '../kinds/kind.js';
 import { type Action, type ActionInput, KEY_FORMAT, type Trace } from '../model/action.js';
 import type { Content, Item } from '../model/content.js';
 import { sha256Digest } from '../model/digest.js';
 import { ResError } from '../model/error.js';
+import type { Graph } from '../model/graph.js';
 import { canonicalJson, type JsonObject } from '../model/json.js';
 import type { LockEntry } from '../model/lock.js';
 import type { Node } from '../model/node.js';
-import { expandPath } from '../sources/path.js';
+import { expandPath, plainFile } from '../sources/path.js';
 import { redactRecipe } from '../sources/redact.js';
 import type { Pin, Source } from '../sources/source.js';
 import { makerOf } from './registry.js';
@@ -29,7 +30,7 @@ export type ContentOf = (node: string) => Content | null;
 export function actionKey({ kind, recipe, tools, inputs }: Action): string {
   const given = inputs.map(({ role, digests }) => ({ role, digests }));
   const text = canonicalJson({ format: KEY_FORMAT, kind, recipe, tools, inputs: given });
-  return createHash('sha256').update(text).digest('hex');
+  return hash('sha256', text);
 }
 
 /** What came of an action: in this workspace, or in another one that uses the same store. */
@@ -38,23 +39,39 @@ export function traceOf({ state, shared }: Workspace, key: string): Trace | unde
 }
 
 /**
- * Rejects with ResError for a `path` artifact whose file is missing, for a pin that contradicts the lock, and for an artifact
+ * A promise only where something has to be waited for (a file to be read, a program to be asked): of many nodes there is
+ * nothing. Throws or rejects with ResError for a `path` artifact whose file is missing, for a pin that contradicts the lock, and for an artifact
  * whose known content is not what its `verify` says.
  */
-export async function assess(workspace: Workspace, node: Node, contentOf: ContentOf): Promise<Assessment> {
+export function assess(
+  workspace: Workspace,
+  node: Node,
+  contentOf: ContentOf,
+): Assessment | Promise<Assessment> {
   const maker = makerOf(node);
   return maker.is === 'source'
     ? assessArtifact(workspace, node, maker.source, contentOf)
     : assessTarget(workspace, node, maker.kind, contentOf);
 }
 
-async function assessArtifact(
+function assessArtifact(
   workspace: Workspace,
   node: Node,
   source: Source,
   contentOf: ContentOf,
-): Promise<Assessment> {
-  const content = await artifactContent(workspace, node, source);
+): Assessment | Promise<Assessment> {
+  const content = artifactContent(workspace, node, source);
+  return content instanceof Promise
+    ? content.then((found) => assessContent(workspace, node, found, contentOf))
+    : assessContent(workspace, node, content, contentOf);
+}
+
+function assessContent(
+  workspace: Workspace,
+  node: Node,
+  content: Content | null,
+  contentOf: ContentOf,
+): Assessment {
   if (content) checkVerified(node, content);
   const inputs = content ? [{ role: 'content', digests: content.map((item) => item.digest) }] : [];
   // Actions are remembered and shown: no secret of a URL may be in one.
@@ -71,12 +88,15 @@ async function assessArtifact(
   return { action: held, key, content: content && traceOf(workspace, key) ? content : null };
 }
 
-/** The content that an artifact's source stands for, whether or not it was verified; null while not known. */
-export async function artifactContent(
+/**
+ * The content that an artifact's source stands for, whether or not it was verified; null while not known. A promise only
+ * where something has to be waited for.
+ */
+export function artifactContent(
   workspace: Workspace,
   node: Node,
   source: Source,
-): Promise<Content | null> {
+): Content | null | Promise<Content | null> {
   return source.place === 'workspace'
     ? workspaceContent(workspace, node, source)
     : remoteContent(workspace, node, source);
@@ -98,7 +118,14 @@ function checkVerified({ name, verify, locate }: Node, content: Content): void {
   );
 }
 
-async function workspaceContent(workspace: Workspace, node: Node, source: Source): Promise<Content> {
+function workspaceContent(workspace: Workspace, node: Node, source: Source): Content | Promise<Content> {
+  const file = plainFile(source.identity(node.recipe), workspace.graph.manifest.dir);
+  const known = file && workspace.cache.knownBy(file.path, file.stats, 'sha256');
+  if (file && known) return [{ name: file.name, type: 'file', digest: known.digest, size: known.size }];
+  return readContent(workspace, node, source);
+}
+
+async function readContent(workspace: Workspace, node: Node, source: Source): Promise<Content> {
   const { dir } = workspace.graph.manifest;
   const files = await expandPath(source.identity(node.recipe), dir).catch((error: unknown) => {
     if (!(error instanceof ResError)) throw error;
@@ -164,26 +191,43 @@ export function entryContent(entry: LockEntry): Content | null {
   return items;
 }
 
-async function assessTarget(
+function assessTarget(
   workspace: Workspace,
   node: Node,
   kind: Kind,
   contentOf: ContentOf,
-): Promise<Assessment> {
+): Assessment | Promise<Assessment> {
   const inputs: ActionInput[] = [];
   for (const { role, node: name } of node.references) {
     const content = contentOf(name);
     if (!content) return { action: null, key: null, content: null };
     inputs.push({ role, digests: content.map((item) => item.digest) });
   }
-  const recipe = keyedRecipe(node, kind, imageFormatOf(workspace, node.references[0]?.node));
+  const recipe = keyedRecipe(
+    node,
+    kind,
+    kind.imageFormat && imageFormatOf(workspace, node.references[0]?.node),
+  );
   const tools = kind.tools(node.recipe);
-  const action: Action = {
-    kind: node.kind,
-    recipe,
-    tools: tools.length === 0 ? {} : await toolIdentities(workspace, node, tools),
-    inputs,
-  };
+  const act = (identities: Action['tools']) =>
+    assessAction(workspace, node, kind, contentOf, {
+      kind: node.kind,
+      recipe,
+      tools: identities,
+      inputs,
+    });
+  return tools.length === 0 ? act(NO_TOOLS) : toolIdentities(workspace, node, tools).then(act);
+}
+
+const NO_TOOLS = {};
+
+function assessAction(
+  workspace: Workspace,
+  node: Node,
+  kind: Kind,
+  contentOf: ContentOf,
+  action: Action,
+): Assessment {
   const making = makingOf(kind, node.recipe);
   const key = actionKey(action);
   if (making.by !== 'naming' && making.by !== 'sharing')
@@ -208,22 +252,29 @@ function keyedRecipe(node: Node, kind: Kind, inputFormat: string | undefined): J
   };
 }
 
+/** By graph and node; undefined where nothing says which format it is. */
+const imageFormats = new WeakMap<Graph, Map<string, string | undefined>>();
+
 /** The image format that the producer of a node decided, looked up through kinds that hand it on. */
-export function imageFormatOf(workspace: Workspace, name: string | undefined): string | undefined {
-  const formats: Kind[] = [];
-  const recipes: JsonObject[] = [];
-  for (let at = name; at !== undefined; ) {
-    const node = workspace.graph.nodes.get(at);
+export function imageFormatOf({ graph }: Workspace, name: string | undefined): string | undefined {
+  // Remembered, as chains are long: each of their nodes would ask all before it.
+  const known = imageFormats.get(graph) ?? new Map<string, string | undefined>();
+  imageFormats.set(graph, known);
+  const passed: { readonly name: string; readonly kind: Kind; readonly recipe: JsonObject }[] = [];
+  let at = name;
+  while (at !== undefined && !known.has(at)) {
+    const node = graph.nodes.get(at);
     const maker = node ? makerOf(node) : undefined;
     if (!node || maker?.is !== 'kind' || !maker.kind.imageFormat) break;
-    formats.push(maker.kind);
-    recipes.push(node.recipe);
+    passed.push({ name: at, kind: maker.kind, recipe: node.recipe });
     at = node.references[0]?.node;
   }
-  return formats.reduceRight<string | undefined>(
-    (format, kind, i) => kind.imageFormat?.(recipes[i] ?? {}, format),
-    undefined,
-  );
+  let format = at === undefined ? undefined : known.get(at);
+  for (const { name, kind, recipe } of passed.toReversed()) {
+    format = kind.imageFormat?.(recipe, format);
+    known.set(name, format);
+  }
+  return format;
 }
 
 /**

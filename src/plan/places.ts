@@ -9,6 +9,7 @@ import { sawLink } from '../model/looks.js';
 import type { Node } from '../model/node.js';
 import { expandPath } from '../sources/path.js';
 import { errorCode, ioError } from '../store/files.js';
+import type { OutputRecord } from '../store/state.js';
 import { makerOf } from './registry.js';
 import type { Workspace } from './workspace.js';
 
@@ -29,13 +30,19 @@ export function outputPaths(
   content: Content | null,
 ): readonly OutputPath[] {
   if (node.output === undefined) return [];
-  const path = join(workspace.graph.manifest.outputDir, node.output);
+  const path = outputPlace(workspace, node.output);
   const maker = makerOf(node);
   const many =
     maker.is === 'source' ? (maker.source.many?.(node.recipe) ?? false) : (content?.length ?? 1) !== 1;
   if (!many) return [{ path, item: content?.[0] ?? null }];
   checkNames(node, content ?? []);
   return (content ?? []).map((item) => ({ path: join(path, item.name), item }));
+}
+
+/** @param output in its normal form, relative to the folder of outputs */
+function outputPlace({ graph }: Workspace, output: string): string {
+  const { outputDir } = graph.manifest;
+  return outputDir.endsWith('/') ? `${outputDir}${output}` : `${outputDir}/${output}`;
 }
 
 /** Throws ResError when two files of a node would have one place. */
@@ -53,6 +60,16 @@ export function checkNames(node: Node, files: readonly { readonly name: string }
   }
 }
 
+/** Whether a node has a folder of its own, in which there may be `leftovers`. */
+export function mayLeave(
+  workspace: Workspace,
+  { output }: Node,
+  placements: readonly { readonly path: string }[],
+): boolean {
+  if (output === undefined) return false;
+  return placements.length !== 1 || placements[0]?.path !== outputPlace(workspace, output);
+}
+
 /** Files that a node of many once put into its folder, that are still as res made them and are none of its own any more. */
 export async function leftovers(
   workspace: Workspace,
@@ -60,7 +77,7 @@ export async function leftovers(
   content: Content,
 ): Promise<readonly (OutputPath & { readonly item: Item })[]> {
   if (node.output === undefined) return [];
-  const folder = join(workspace.graph.manifest.outputDir, node.output);
+  const folder = outputPlace(workspace, node.output);
   const paths = new Set(outputPaths(workspace, node, content).map(({ path }) => path));
   if (paths.has(folder)) return [];
   const found: (OutputPath & { readonly item: Item })[] = [];
@@ -92,18 +109,33 @@ export interface Placement extends OutputPath {
 }
 
 /**
- * Looks at an output path. Content is read only where its stat is not the recorded one, and of a file that res has
+ * Looks at an output path. A promise only where something has to be read. Content is read only where its stat is not the recorded one, and of a file that res has
  * no record of only when its size is that of the content expected (which is then taken for what it is).
  */
-export async function occupantOf(
+export function occupantOf(
   workspace: Workspace,
   path: string,
   expected: Item | null,
-): Promise<Occupant> {
+): Occupant | Promise<Occupant> {
   const { cache, state } = workspace;
   const stat = lookAt(path);
   if (!stat) return { is: 'absent' };
   const record = state.outputs.get(path);
+  if (record && record.type === 'file' && stat.isFile() && Number(stat.size) === record.size) {
+    const { digest, executable } = record;
+    if (cache.knownBy(path, stat, algorithmOf(digest))?.digest === digest)
+      return { is: 'ours', digest, type: 'file', executable };
+  }
+  return examine(workspace, path, expected, stat, record);
+}
+
+async function examine(
+  { cache }: Workspace,
+  path: string,
+  expected: Item | null,
+  stat: BigIntStats,
+  record: OutputRecord | undefined,
+): Promise<Occupant> {
   const type = stat.isDirectory() ? 'directory' : stat.isFile() ? 'file' : undefined;
   if (record) {
     if (type === undefined) return { is: 'changed' };
@@ -168,7 +200,7 @@ async function digestAt(
   type: 'file' | 'directory',
   like: Digest,
 ): Promise<Digest | undefined> {
-  const algorithm = digestAlgorithm(like) === 'tree' ? 'derived' : 'sha256';
+  const algorithm = algorithmOf(like);
   try {
     if (type === 'directory') return (await cache.digestOfDirectory(path)).digest;
     return (cache.knownSync(path, algorithm) ?? (await cache.digestOf(path, algorithm))).digest;
@@ -177,6 +209,10 @@ async function digestAt(
     if (error instanceof ResError && error.code === 'io' && error.cause === undefined) return undefined;
     throw error;
   }
+}
+
+function algorithmOf(digest: Digest): 'derived' | 'sha256' {
+  return digestAlgorithm(digest) === 'tree' ? 'derived' : 'sha256';
 }
 
 /** Whether the content at a path, which others may write to, is that of the item. */

@@ -15,6 +15,8 @@ import {
   holds,
   holdsContent,
   leftovers,
+  mayLeave,
+  type OutputPath,
   occupantOf,
   outputPaths,
   type Placement,
@@ -44,8 +46,27 @@ export async function planNodes(
   requested: readonly string[],
   options: PlanOptions = {},
 ): Promise<DetailedPlan> {
-  const planner = new Planner(workspace, requested, options);
-  return planner.run();
+  const plan = await new Planner(workspace, requested, options).run();
+  if (!plan) throw new Error('a plan is given up only on demand');
+  return plan;
+}
+
+/** Where a node's bytes are: all where they should be, or somewhere. */
+interface Found {
+  readonly inPlace: boolean;
+  /** True of what is in place, too. */
+  readonly atHand: boolean;
+}
+
+/**
+ * The plan, unless it became clear on the way that a build has something to do: then undefined, and the rest was not looked at.
+ * Rejects as `planNodes` does.
+ */
+export async function planUnlessStale(
+  workspace: Workspace,
+  requested: readonly string[],
+): Promise<DetailedPlan | undefined> {
+  return new Planner(workspace, requested, { untilStale: true }).run();
 }
 
 class Planner {
@@ -54,42 +75,60 @@ class Planner {
   readonly #requested: readonly string[];
   readonly #closure: readonly string[];
   readonly #force: boolean;
+  readonly #untilStale: boolean;
   readonly #fusion: Fusion;
   readonly #holdings: Holdings;
   readonly #assessed = new Map<string, Assessment>();
   readonly #placements = new Map<string, readonly Placement[]>();
   readonly #steps = new Map<string, Step>();
   readonly #present = new Map<string, boolean>();
+  readonly #placed = new Map<string, boolean>();
   /** Nodes whose bytes a build would have to get. */
   readonly #wanted = new Set<string>();
   /** Nodes that are made with their user. */
   readonly #streamed = new Set<string>();
 
-  constructor(workspace: Workspace, requested: readonly string[], options: PlanOptions) {
+  constructor(
+    workspace: Workspace,
+    requested: readonly string[],
+    options: PlanOptions & { readonly untilStale?: boolean },
+  ) {
     this.#workspace = workspace;
     this.#graph = workspace.graph;
     this.#requested = requested;
     this.#closure = closure(workspace.graph, requested);
     this.#force = options.force ?? false;
+    this.#untilStale = options.untilStale ?? false;
     this.#fusion = planFusion(workspace.graph, this.#closure, new Set(requested));
     this.#holdings = new Holdings(workspace);
   }
 
-  async run(): Promise<DetailedPlan> {
+  async run(): Promise<DetailedPlan | undefined> {
     const contentOf = (name: string) => this.#assessed.get(name)?.content ?? null;
     for (const name of this.#closure) {
       const node = this.#node(name);
-      const assessment = await assess(this.#workspace, node, contentOf);
+      // Of most nodes there is nothing to wait for, and in a large graph waiting for nothing takes most of the time.
+      const assessed = assess(this.#workspace, node, contentOf);
+      const assessment = assessed instanceof Promise ? await assessed : assessed;
       this.#assessed.set(name, assessment);
-      if (node.output !== undefined) this.#placements.set(name, await this.#look(node, assessment.content));
+      // What is not known makes all unknown that is made of it, up to what was asked for.
+      if (assessment.content === null && this.#untilStale) return undefined;
+      if (node.output === undefined) continue;
+      const looked = this.#look(node, assessment.content);
+      this.#placements.set(name, looked instanceof Promise ? await looked : looked);
     }
-    for (const name of this.#requested) await this.#want(name);
+    await this.#wantAll(this.#requested);
     for (const name of this.#closure) if (this.#outdated(name)) await this.#putRight(name);
     // Users first: what streams into one of them is made with it.
     for (const name of this.#closure.toReversed())
       if (this.#forced(name) && !this.#streamed.has(name)) await this.#produce(name);
     const nodes = new Map<string, NodePlan>();
-    for (const name of this.#closure) nodes.set(name, await this.#describe(name, nodes));
+    for (const name of this.#closure) {
+      const placed = this.#inPlace(name);
+      const inPlace = placed instanceof Promise ? await placed : placed;
+      const found = { inPlace, atHand: inPlace || (await this.#atHand(name)) };
+      nodes.set(name, this.#describe(name, found, nodes));
+    }
     const steps = this.#closure.flatMap((name) => {
       const step = this.#steps.get(name);
       return step ? [{ ...step, reasons: nodes.get(name)?.reasons ?? [] }] : [];
@@ -114,11 +153,18 @@ class Planner {
     );
   }
 
-  async #look(node: Node, content: Content | null): Promise<readonly Placement[]> {
+  #look(node: Node, content: Content | null): readonly Placement[] | Promise<readonly Placement[]> {
+    const [first, ...others] = outputPaths(this.#workspace, node, content);
+    if (first === undefined) return [];
+    const occupant = occupantOf(this.#workspace, first.path, first.item);
+    if (others.length === 0 && !(occupant instanceof Promise)) return [{ ...first, occupant }];
+    return this.#lookAtAll([first, ...others]);
+  }
+
+  async #lookAtAll(outputs: readonly OutputPath[]): Promise<readonly Placement[]> {
     const placements: Placement[] = [];
-    for (const output of outputPaths(this.#workspace, node, content)) {
+    for (const output of outputs)
       placements.push({ ...output, occupant: await occupantOf(this.#workspace, output.path, output.item) });
-    }
     return placements;
   }
 
@@ -130,27 +176,44 @@ class Planner {
   }
 
   /** Whether the outputs hold just what they should. True for an intermediate only when its bytes are at hand. */
-  async #inPlace(name: string): Promise<boolean> {
+  #inPlace(name: string): boolean | Promise<boolean> {
+    const known = this.#placed.get(name);
+    if (known !== undefined) return known;
     const placements = this.#placements.get(name);
     if (!placements) return this.#atHand(name);
     const content = this.#assessed.get(name)?.content;
     const node = this.#node(name);
-    return (
+    const hold =
       content != null &&
       content.length === placements.length &&
-      placements.every(({ item, occupant }) => holds(node, item, occupant)) &&
-      (await leftovers(this.#workspace, node, content)).length === 0
-    );
+      placements.every(({ item, occupant }) => holds(node, item, occupant));
+    if (hold && mayLeave(this.#workspace, node, placements)) return this.#isTidy(node, content);
+    this.#placed.set(name, hold);
+    return hold;
   }
 
-  async #atHand(name: string): Promise<boolean> {
-    let known = this.#present.get(name);
-    if (known === undefined) {
-      const content = this.#assessed.get(name)?.content;
-      known = content != null && (await this.#holdings.findAll(this.#node(name), content)) !== undefined;
-      this.#present.set(name, known);
-    }
-    return known;
+  async #isTidy(node: Node, content: Content): Promise<boolean> {
+    const isTidy = (await leftovers(this.#workspace, node, content)).length === 0;
+    this.#placed.set(node.name, isTidy);
+    return isTidy;
+  }
+
+  #atHand(name: string): boolean | Promise<boolean> {
+    const known = this.#present.get(name);
+    if (known !== undefined) return known;
+    const content = this.#assessed.get(name)?.content;
+    const maker = makerOf(this.#node(name));
+    // Files of the workspace are where they were found.
+    const isNear = maker.is === 'source' && maker.source.place === 'workspace';
+    if (content && !isNear) return this.#find(name, content);
+    this.#present.set(name, content != null);
+    return content != null;
+  }
+
+  async #find(name: string, content: Content): Promise<boolean> {
+    const found = (await this.#holdings.findAll(this.#node(name), content)) !== undefined;
+    this.#present.set(name, found);
+    return found;
   }
 
   /**
@@ -167,59 +230,84 @@ class Planner {
 
   /** Nobody needs the node's bytes, but a file of another variant beside the new ones would mislead: where it costs no work, it is exchanged. */
   async #putRight(name: string): Promise<void> {
-    if (!this.#wanted.has(name) && (await this.#atHand(name))) await this.#want(name);
+    if (!this.#wanted.has(name) && (await this.#atHand(name))) await this.#wantAll([name]);
   }
 
-  /** The node's bytes are needed: in their output's place, or else at hand. */
-  async #want(name: string): Promise<void> {
-    if (this.#wanted.has(name)) return;
-    this.#wanted.add(name);
-    const assessment = this.#assessed.get(name);
-    if (assessment?.content && !this.#forced(name)) {
-      if (await this.#inPlace(name)) return;
-      if (await this.#atHand(name)) {
-        this.#addStep(name, 'restore', []);
-        return;
+  /**
+   * The nodes' bytes are needed: in their output's place, or else at hand. One after the other, and not each by the one before:
+   * chains are long.
+   */
+  async #wantAll(names: readonly string[]): Promise<void> {
+    const waiting = names.toReversed();
+    for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
+      if (this.#wanted.has(name)) continue;
+      this.#wanted.add(name);
+      if (this.#assessed.get(name)?.content && !this.#forced(name)) {
+        const inPlace = this.#inPlace(name);
+        if (inPlace instanceof Promise ? await inPlace : inPlace) continue;
+        if (await this.#atHand(name)) {
+          this.#addStep(name, 'restore', []);
+          continue;
+        }
       }
+      const needed = await this.#make(name);
+      for (let i = needed.length - 1; i >= 0; i--) waiting.push(needed[i] ?? '');
     }
-    await this.#produce(name);
   }
 
   async #produce(name: string): Promise<void> {
     this.#wanted.add(name);
-    if (this.#steps.has(name)) return;
+    await this.#wantAll(await this.#make(name));
+  }
+
+  /** Adds the step that makes a node, and gives what is needed for it. */
+  async #make(name: string): Promise<readonly string[]> {
+    if (this.#steps.has(name)) return [];
     const node = this.#node(name);
+    const inputs = node.references.map((reference) => reference.node);
     const maker = makerOf(node);
     if (maker.is === 'source') {
-      for (const { node: sums } of node.references) await this.#want(sums);
-      const content = await artifactContent(this.#workspace, node, maker.source);
+      const found = artifactContent(this.#workspace, node, maker.source);
+      const content = found instanceof Promise ? await found : found;
       // What is at hand and yet to be produced is only to be verified.
       const held = content && (await this.#holdings.findAll(node, content));
       this.#addStep(name, held ? 'execute' : 'download', []);
-      return;
+      return inputs;
     }
     const making = makingOf(maker.kind, node.recipe).by;
-    const through = making === 'naming' || making === 'sharing' ? [] : await this.#wantInputs(name);
-    if (making === 'naming' || making === 'sharing') {
-      for (const { node: input } of node.references) await this.#want(input);
+    if (making === 'naming') return inputs;
+    if (making === 'sharing') {
+      this.#addStep(name, 'restore', []);
+      return inputs;
     }
-    if (making === 'naming') return;
-    this.#addStep(name, making === 'sharing' ? 'restore' : 'execute', through);
+    const { through, needed } = await this.#gather(name);
+    this.#addStep(name, 'execute', through);
+    return needed;
   }
 
-  /** Wants the inputs of an action; gives the intermediates that stream through it, first one first. */
-  async #wantInputs(name: string): Promise<string[]> {
+  /** What an action needs, and the intermediates that stream through it, first one first. */
+  async #gather(name: string): Promise<{ through: readonly string[]; needed: readonly string[] }> {
     const through: string[] = [];
-    for (const { node: input } of this.#node(name).references) {
-      if (this.#fusion.joins(input, name) && (this.#forced(input) || !(await this.#atHand(input)))) {
-        through.push(...(await this.#wantInputs(input)), input);
+    const needed: string[] = [];
+    /** The nodes that stream into each other, from the action down, and how many of their inputs are done. */
+    const open = [{ name, inputs: this.#node(name).references, done: 0 }];
+    for (let top = open.at(-1); top !== undefined; top = open.at(-1)) {
+      const input = top.inputs[top.done++]?.node;
+      if (input === undefined) {
+        open.pop();
+        if (top.name !== name) through.push(top.name);
+      } else if (
+        this.#fusion.joins(input, top.name) &&
+        (this.#forced(input) || !(await this.#atHand(input)))
+      ) {
         this.#wanted.add(input);
         this.#streamed.add(input);
+        open.push({ name: input, inputs: this.#node(input).references, done: 0 });
       } else {
-        await this.#want(input);
+        needed.push(input);
       }
     }
-    return through;
+    return { through, needed };
   }
 
   #addStep(name: string, work: Step['work'], through: readonly string[]): void {
@@ -260,28 +348,38 @@ class Planner {
     return onDisk ?? contentSize(content);
   }
 
-  async #describe(name: string, done: ReadonlyMap<string, NodePlan>): Promise<NodePlan> {
+  #describe(name: string, found: Found, done: ReadonlyMap<string, NodePlan>): NodePlan {
     const node = this.#node(name);
     const { action, key, content } = this.#assessed.get(name) ?? { action: null, key: null, content: null };
     const placements = this.#placements.get(name) ?? [];
-    const present = (await this.#inPlace(name)) || (await this.#atHand(name));
-    const { state, reasons } = await this.#judge(node, { action, key, content }, placements, done);
+    const { state, reasons } = this.#judge(node, { action, key, content }, placements, found, done);
     const outputs = (content ?? []).map((item, i) => ({
       path: placements[i]?.path ?? null,
       digest: item.digest,
       size: item.size,
     }));
     const failure = state === 'failed' ? this.#failure(name) : undefined;
-    const known = { name, kind: node.kind, state, reasons, key, action, content, present, outputs };
+    const known = {
+      name,
+      kind: node.kind,
+      state,
+      reasons,
+      key,
+      action,
+      content,
+      present: found.atHand,
+      outputs,
+    };
     return failure === undefined ? known : { ...known, failure };
   }
 
-  async #judge(
+  #judge(
     node: Node,
     { action, key, content }: Assessment,
     placements: readonly Placement[],
+    { inPlace, atHand }: Found,
     done: ReadonlyMap<string, NodePlan>,
-  ): Promise<{ state: NodeState; reasons: readonly Reason[] }> {
+  ): { state: NodeState; reasons: readonly Reason[] } {
     const { name } = node;
     const blocked = placements.filter(
       ({ occupant }) => occupant.is === 'changed' || occupant.is === 'foreign',
@@ -291,14 +389,15 @@ class Planner {
     if (maker.is === 'kind' && makingOf(maker.kind, node.recipe).by === 'naming')
       return judgeGroup(node, done);
     if (this.#forced(name)) return { state: 'stale', reasons: [{ code: 'forced', detail: 'asked for' }] };
+    // Said before the record is asked for: of most nodes it need not even be read.
+    if (content && (inPlace || (placements.length === 0 && !this.#steps.has(name))))
+      return { state: 'fresh', reasons: [] };
     const record = this.#workspace.state.nodes.get(name);
     const failed = record?.status === 'failed' && (key === null ? record.key === '' : record.key === key);
     if (!content) {
       const reasons = this.#whyUnknown(node, action, done);
       return { state: failed ? 'failed' : 'stale', reasons };
     }
-    if (await this.#inPlace(name)) return { state: 'fresh', reasons: [] };
-    if (placements.length === 0 && !this.#steps.has(name)) return { state: 'fresh', reasons: [] };
     const changes = record?.action && action ? differences(node, record.action, action) : [];
     const made =
       record !== undefined && (record.status === 'done' || this.#workspace.state.traces.has(record.key));
@@ -309,7 +408,7 @@ class Planner {
             modeReason(node, placements) ??
               this.#missingReason(placements, made, failed ? this.#failure(name) : undefined),
           ];
-    if (await this.#atHand(name)) return { state: 'cached', reasons };
+    if (atHand) return { state: 'cached', reasons };
     return { state: failed ? 'failed' : 'stale', reasons };
   }
 

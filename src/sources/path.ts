@@ -63,6 +63,16 @@ export async function expandPath(pattern: string, dir: string): Promise<readonly
   return paths.map((path) => ({ name: basename(path), path: resolve(root, path) }));
 }
 
+/** The file that a pattern without anything special in it stands for; undefined when it is not that simple. Throws ResError `io`. */
+export function plainFile(
+  pattern: string,
+  dir: string,
+): (WorkspaceFile & { readonly stats: BigIntStats }) | undefined {
+  const path = resolve(dir, pattern);
+  const stats = lookUp(path);
+  return stats?.isFile() ? { name: basename(path), path, stats } : undefined;
+}
+
 function lookUp(path: string): BigIntStats | undefined {
   try {
     const stats = statSync(path, { bigint: true, throwIfNoEntry: false });

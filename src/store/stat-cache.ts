@@ -72,6 +72,13 @@ export class StatCache {
     return matching(record, fileStamp(await statOrAbsent(path)), this.#unsettled.has(path));
   }
 
+  /** `known`, of a file that has just been looked at. @param stats of the file, not of a link to it */
+  knownBy(path: string, stats: BigIntStats, algorithm: HashAlgorithm | 'any' = 'any'): Known | undefined {
+    const record = this.#files.get(path);
+    if (record === undefined || !answers(record, algorithm)) return undefined;
+    return matching(record, fileStamp(stats), this.#unsettled.has(path));
+  }
+
   /** `known`, for many files in a row: a promise each would cost more than the stat. Throws ResError `io`. */
   knownSync(path: string, algorithm: HashAlgorithm | 'any' = 'any'): Known | undefined {
     const record = this.#files.get(path);
