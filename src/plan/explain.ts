@@ -34,11 +34,11 @@ export function explain(
   let reasons = at.reasons;
   for (let node: string | undefined = name; node !== undefined && !seen.has(node); ) {
     seen.add(node);
-    chain.unshift({ node, reasons });
+    chain.push({ node, reasons });
     node = causeOf(graph, node, reasons, reasonsOf);
     if (node !== undefined) reasons = reasonsOf(node);
   }
-  return { node: name, state: at.state, reasons: at.reasons, failure: at.failure, chain };
+  return { node: name, state: at.state, reasons: at.reasons, failure: at.failure, chain: chain.toReversed() };
 }
 
 /** The input that a reason blames and that has reasons of its own. */

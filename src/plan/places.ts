@@ -261,12 +261,17 @@ export class Holdings {
       const files = await expandPath(maker.source.identity(node.recipe), this.#workspace.graph.manifest.dir);
       return files.map(({ path }) => ({ place: 'workspace', path }));
     }
+    return (await this.findOwn(node, content)) ?? this.#findShared(node, content);
+  }
+
+  /** All items of a node, without a look at what it shares them with. */
+  async findOwn(node: Node, content: Content): Promise<readonly Holding[] | undefined> {
     const found: Holding[] = [];
     for (const item of content) {
       const held = await this.find(item);
       const own = held && held.place !== 'elsewhere' ? held : await this.#inPlace(node, content, item);
       const holding = own ?? held;
-      if (!holding) return this.#findShared(node, content);
+      if (!holding) return undefined;
       found.push(holding);
     }
     return found;

@@ -202,17 +202,33 @@ class Planner {
     const known = this.#present.get(name);
     if (known !== undefined) return known;
     const content = this.#assessed.get(name)?.content;
-    const maker = makerOf(this.#node(name));
     // Files of the workspace are where they were found.
-    const isNear = maker.is === 'source' && maker.source.place === 'workspace';
-    if (content && !isNear) return this.#find(name, content);
+    if (content && !isOfWorkspace(this.#node(name))) return this.#find(name, content);
     this.#present.set(name, content != null);
     return content != null;
   }
 
+  /** As `Holdings.findAll`, once for each node of a chain of those that share. */
   async #find(name: string, content: Content): Promise<boolean> {
-    const found = (await this.#holdings.findAll(this.#node(name), content)) !== undefined;
-    this.#present.set(name, found);
+    const passed: string[] = [];
+    let found: boolean | undefined;
+    for (let at = name; found === undefined; ) {
+      const node = this.#node(at);
+      const held = await this.#holdings.findOwn(node, content);
+      const input = held ? undefined : sharedInput(node);
+      const same = input !== undefined && isSame(this.#assessed.get(input)?.content, content);
+      if (held) found = true;
+      else if (input === undefined) found = false;
+      // A person had another content accepted than the one that it shares.
+      else if (!same) found = (await this.#holdings.findAll(node, content)) !== undefined;
+      else {
+        found = this.#present.get(input);
+        if (found === undefined && isOfWorkspace(this.#node(input))) found = true;
+      }
+      passed.push(at);
+      at = input ?? at;
+    }
+    for (const each of passed) this.#present.set(each, found);
     return found;
   }
 
@@ -451,6 +467,22 @@ class Planner {
     if (!node) throw new Error(`${name} is not in the graph`);
     return node;
   }
+}
+
+function isOfWorkspace(node: Node): boolean {
+  const maker = makerOf(node);
+  return maker.is === 'source' && maker.source.place === 'workspace';
+}
+
+/** The node that a node has its content of; undefined for one that makes its own. */
+function sharedInput(node: Node): string | undefined {
+  const maker = makerOf(node);
+  if (maker.is !== 'kind' || makingOf(maker.kind, node.recipe).by !== 'sharing') return undefined;
+  return node.references[0]?.node;
+}
+
+function isSame(one: Content | null | undefined, other: Content): boolean {
+  return one?.length === other.length && one.every(({ digest }, i) => digest === other[i]?.digest);
 }
 
 /** The reason of a node whose contents are all in place, and one only has to be made a program, or no longer one. */

@@ -300,8 +300,9 @@ export async function removeTemporaryFolder(path: string): Promise<void> {
 
 /** Bytes that this user may still write on the file system that holds `path`, or will hold it once it exists. */
 export async function freeBytes(path: string): Promise<number> {
-  const { bavail, bsize } = await statfs(existingAncestor(path));
-  return bavail * bsize;
+  const { bavail, blocks, bsize } = await statfs(existingAncestor(path));
+  // Some file systems count no blocks (/proc, some of networks): that says nothing of what may be written.
+  return blocks === 0 ? Number.MAX_SAFE_INTEGER : bavail * bsize;
 }
 
 /** Whether a rename between the two can work: both are on one file system, or will be once they exist. */
