@@ -1,6 +1,7 @@
 // `res verify`: outputs and store read again, every byte, against what the records say. It takes no lock: what a build beside
 // it moves meanwhile is looked for again, or left out.
 
+import { lstatSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -63,12 +64,15 @@ export async function claimsOf(workspace: Workspace, names: readonly string[]): 
 
 async function outputClaims(workspace: Workspace, names: readonly string[]): Promise<readonly Claim[]> {
   const plan = await planNodes(workspace, names);
+  // What is gone, and no build of these nodes would bring back as nobody needs it, is not missed.
+  const wanted = new Set([...names, ...plan.steps.map(({ node }) => node)]);
   return closure(workspace.graph, names).flatMap((name) => {
     const node = workspace.graph.nodes.get(name);
     if (!node) return [];
     return outputPaths(workspace, node, plan.nodes.get(name)?.content ?? null).flatMap(({ path }) => {
       const record = workspace.state.outputs.get(path);
-      return record ? [outputClaim(path, name, record)] : [];
+      const isMissed = wanted.has(name) || lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+      return record && isMissed ? [outputClaim(path, name, record)] : [];
     });
   });
 }

@@ -46,6 +46,28 @@ describe('verify', () => {
     ]);
   });
 
+  it('does not miss what is gone and no build would bring back, and misses what one would', async () => {
+    const engine = openEngine({
+      'resources.yaml': `res: 1
+artifacts: { words: { path: words } }
+targets:
+  between: { merge: [words, words], output: between }
+  last: { merge: [between, words], output: last }
+default: [last]
+`,
+      words: 'w',
+    });
+    await engine.build();
+    rmSync(engine.work.path('resources/between'));
+    expect(await verify(engine.open(), ['last'])).toMatchObject({ ok: true });
+    expect(await verify(engine.open(), ['between'])).toMatchObject({ ok: false });
+    rmSync(engine.work.path('resources/last'));
+    expect((await verify(engine.open(), ['last'])).checked.map(({ node, state }) => [node, state])).toEqual([
+      ['between', 'missing'],
+      ['last', 'missing'],
+    ]);
+  });
+
   it('takes a time stamp that was set back for what it is: a change', async () => {
     const engine = await built();
     const path = engine.work.path('resources/little');
