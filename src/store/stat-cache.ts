@@ -303,12 +303,17 @@ export interface ClockReading {
   readonly time: bigint;
 }
 
-/** Of the file system of a folder; undefined when there is no such folder, or none that can be written to. */
+/** Of the file system of a folder; undefined when there is no such folder, or none that can be looked at and written to. */
 export function clockOf(dir: string): ClockReading | undefined {
-  const device = statSync(dir, { bigint: true, throwIfNoEntry: false })?.dev;
-  if (device === undefined) return undefined;
-  const time = new Clock(dir).read(device);
-  return time === 0n ? undefined : { device, time };
+  try {
+    const device = statSync(dir, { bigint: true, throwIfNoEntry: false })?.dev;
+    if (device === undefined) return undefined;
+    const time = new Clock(dir).read(device);
+    return time === 0n ? undefined : { device, time };
+  } catch (error) {
+    if (errorCode(error) === undefined) throw error;
+    return undefined;
+  }
 }
 
 /** Whether a file's last change lies so far back that one made after the clock was read shows in its times. */

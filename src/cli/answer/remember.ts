@@ -78,7 +78,8 @@ function keep({ file, place }: Question, bytes: Buffer): void {
   const temporary = join(place.tmp, uniqueName());
   try {
     mkdirSync(place.folder, { recursive: true });
-    writeFileSync(temporary, bytes, { flag: 'wx' });
+    // What it printed may hold what only this user knows.
+    writeFileSync(temporary, bytes, { flag: 'wx', mode: 0o600 });
     renameSync(temporary, file);
     removeOldest(place.folder);
   } catch (error) {
