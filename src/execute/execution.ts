@@ -18,7 +18,7 @@ import { Once, settleAll } from './once.js';
 import { Pool } from './pools.js';
 import { remoteFiles } from './resolve.js';
 import { verifyShared } from './shared.js';
-import { Vanished } from './vanished.js';
+import { ifNotVanished } from './vanished.js';
 import { workKey } from './work-key.js';
 
 export interface ExecutionOptions extends LedgerOptions, MovesOptions, ArtifactOptions {
@@ -121,13 +121,12 @@ export class Execution {
   /** Puts what is at hand in its place, if it has one; false when it is not at hand after all. */
   async #restored(node: Node, content: Content): Promise<boolean> {
     if (node.output === undefined) return true;
-    try {
-      await restore(this.#site, node, content, makingBy(node) === 'sharing' ? 'execute' : 'restore');
+    const work = makingBy(node) === 'sharing' ? 'execute' : 'restore';
+    const done = await ifNotVanished(this.#o.workspace, async () => {
+      await restore(this.#site, node, content, work);
       return true;
-    } catch (error) {
-      if (error instanceof Vanished) return false;
-      throw error;
-    }
+    });
+    return done ?? false;
   }
 
   /** What a node shares with its input. What a person had accepted instead, and has removed since, is given up. */

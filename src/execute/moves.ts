@@ -22,7 +22,7 @@ import {
 } from './outputs.js';
 import { Throttle } from './progress.js';
 import { Turns } from './turns.js';
-import { Vanished } from './vanished.js';
+import { ifNotVanished, Vanished } from './vanished.js';
 
 export interface MovesOptions {
   readonly workspace: Workspace;
@@ -86,14 +86,10 @@ export class Moves {
   }
 
   async #found(node: Node, content: Content): Promise<readonly Holding[] | undefined> {
-    const found = await this.#holdings.findAll(node, content);
-    if (!found) return undefined;
-    try {
-      return await this.#secure(node, content, found);
-    } catch (error) {
-      if (error instanceof Vanished) return undefined;
-      throw error;
-    }
+    return ifNotVanished(this.#workspace, async () => {
+      const found = await this.#holdings.findAll(node, content);
+      return found && this.#secure(node, content, found);
+    });
   }
 
   letGo(holdings: readonly Holding[]): void {
