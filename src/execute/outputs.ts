@@ -270,7 +270,9 @@ async function copyFromElsewhere(
     if ((await digestOf(to, item, options)) === item.digest) return;
   } catch (error) {
     options.signal?.throwIfAborted();
-    if (!(error instanceof ResError) || error.code === 'no-space') throw error;
+    // It was moved or removed while it was read, or may not be read: as good as not there.
+    const told = ioError(error, 'cannot copy', from);
+    if (told.code === 'no-space') throw told;
   }
   await rm(to, { recursive: true, force: true });
   shared?.distrust(from);
