@@ -12,11 +12,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
-import { crc32 } from 'node:zlib';
 import { freezeGraph, type Locate, thawGraph } from '../graph/frozen.js';
 import { type GraphRequest, type LoadedGraph, loadGraph, loadGraphOf } from '../graph/load.js';
 import { parseMirrors } from '../manifest/mirrors.js';
 import { readText, shownPath } from '../manifest/text.js';
+import { crcHex } from '../model/crc.js';
 import { ResError } from '../model/error.js';
 import type { Graph } from '../model/graph.js';
 import { sawReal, spoilLooks } from '../model/looks.js';
@@ -94,7 +94,7 @@ function keepGraph(build: string, request: GraphRequest, loaded: LoadedGraph, en
   const temporary = join(place.tmp, uniqueName());
   try {
     mkdirSync(place.folder, { recursive: true });
-    writeFileSync(temporary, Buffer.concat([Buffer.from(`${sumOf(body)} `), body]), {
+    writeFileSync(temporary, Buffer.concat([Buffer.from(`${crcHex(body)} `), body]), {
       flag: 'wx',
       mode: 0o600,
     });
@@ -177,7 +177,7 @@ function parseKept(file: string): Kept | undefined {
   }
   const whole = bytes.subarray(SUM_LENGTH);
   const end = whole.indexOf('\n');
-  if (end < 0 || bytes.toString('latin1', 0, SUM_LENGTH) !== `${sumOf(whole)} `) return undefined;
+  if (end < 0 || bytes.toString('latin1', 0, SUM_LENGTH) !== `${crcHex(whole)} `) return undefined;
   const head: unknown = JSON.parse(whole.toString('utf8', 0, end));
   return isHead(head) ? { head, body: whole.subarray(end + 1) } : undefined;
 }
@@ -212,8 +212,4 @@ function hasSecrets({ manifest, nodes }: Graph): boolean {
 
 function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
-}
-
-function sumOf(bytes: Uint8Array): string {
-  return crc32(bytes).toString(16).padStart(8, '0');
 }

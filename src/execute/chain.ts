@@ -3,11 +3,11 @@
 import { rm } from 'node:fs/promises';
 import { relative } from 'node:path';
 import type { Content, Item } from '../model/content.js';
-import { digestAlgorithm } from '../model/digest.js';
 import { ResError } from '../model/error.js';
 import type { Node } from '../model/node.js';
 import { outputPaths } from '../plan/places.js';
 import { diskUsage } from '../store/disk-usage.js';
+import { algorithmOf } from '../store/hashing.js';
 import { check, describeWork, type Site } from './accept.js';
 import {
   arrivingSupplies,
@@ -131,7 +131,7 @@ async function checkUntouched({ workspace }: Site, chain: ChainNode): Promise<vo
       const item = items[i];
       // Objects in the store are nobody's to write to.
       if (place === 'store' || item?.type !== 'file') continue;
-      const algorithm = digestAlgorithm(item.digest) === 'tree' ? 'derived' : 'sha256';
+      const algorithm = algorithmOf(item.digest);
       const now = cache.knownSync(path, algorithm) ?? (await cache.digestOf(path, algorithm));
       if (now.digest === item.digest) continue;
       const shown = relative(graph.manifest.dir, path);

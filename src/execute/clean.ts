@@ -1,14 +1,14 @@
 // `res clean`: what res made is removed, and nothing else.
 
 import { rm, rmdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import type { CleanReport } from '../model/report.js';
 import { occupantOf } from '../plan/places.js';
 import type { Workspace } from '../plan/workspace.js';
 import { chunksFolder } from '../store/chunks.js';
 import { errorCode, fsyncDir } from '../store/files.js';
-import { acquireLock } from '../store/lock.js';
-import { ownsStore, prepareWorkspace } from '../store/paths.js';
+import { ownsStore } from '../store/paths.js';
+import { lockWorkspace } from './lock-workspace.js';
 import { removeOutput, removeTemporaries } from './outputs.js';
 import { throwIfInterrupted } from './verify.js';
 
@@ -31,12 +31,10 @@ export async function clean(
   names: readonly string[],
   options: CleanOptions = {},
 ): Promise<CleanReport> {
-  await prepareWorkspace(workspace.paths);
-  const lock = await acquireLock(join(workspace.paths.root, 'lock'), {
+  const unlock = await lockWorkspace(workspace, {
     describe: 'res clean',
-    evenWhenFull: true,
-    ...(options.onWait ? { onWait: options.onWait } : {}),
-    ...(options.signal ? { signal: options.signal } : {}),
+    onWait: options.onWait,
+    signal: options.signal,
   });
   try {
     workspace.state.reload();
@@ -71,7 +69,7 @@ export async function clean(
     const sharedStore = options.all && !ownsStore(workspace.paths) ? store : null;
     return { removed, kept, freedBytes, sharedStore };
   } finally {
-    await lock.release();
+    await unlock();
   }
 }
 

@@ -8,18 +8,17 @@ import { basename, dirname, join } from 'node:path';
 import { type Digest, sha256Digest } from '../model/digest.js';
 import { ResError } from '../model/error.js';
 import type { GcClass, GcReport } from '../model/report.js';
-import { type Roots, rootsOf } from '../plan/roots.js';
+import { type Roots, register, rootsOf } from '../plan/roots.js';
 import { refreshWorkspace, type Workspace } from '../plan/workspace.js';
 import { chunksFolder } from '../store/chunks.js';
 import { diskUsage } from '../store/disk-usage.js';
 import { errorCode, ioError } from '../store/files.js';
-import { acquireLock } from '../store/lock.js';
 import type { StoredObject } from '../store/objects.js';
-import { prepareWorkspace } from '../store/paths.js';
 import { type Registration, registrationPath, registrations, unregister } from '../store/registry.js';
 import type { GcLimits } from '../store/user-config.js';
 import { contentNames } from './content-names.js';
 import { DAY_MS, filesOnShelves, findLeavings, findTemporaries, type Leaving, leaving } from './leavings.js';
+import { lockWorkspace } from './lock-workspace.js';
 import { removeTemporaries } from './outputs.js';
 import { throwIfInterrupted } from './verify.js';
 
@@ -39,22 +38,18 @@ const UNSEEN_DAYS = 90;
 
 /** Makes the store smaller. Rejects with ResError `io`, `no-space`, `interrupted`, and `lock-invalid`. */
 export async function gc(workspace: Workspace, options: GcOptions = {}): Promise<GcReport> {
-  const { paths, shared } = workspace;
   if (options.dryRun) return collect(workspace, lookingOn, options);
-  await prepareWorkspace(paths);
-  const lock = await acquireLock(join(paths.root, 'lock'), {
+  const unlock = await lockWorkspace(workspace, {
     describe: 'res gc',
-    evenWhenFull: true,
-    ...(options.onWait ? { onWait: options.onWait } : {}),
-    ...(options.signal ? { signal: options.signal } : {}),
+    onWait: options.onWait,
+    signal: options.signal,
   });
   try {
     // Who was waited for may have built something else.
     refreshWorkspace(workspace);
     return await collect(workspace, handsOf(workspace), options);
   } finally {
-    await shared?.leave();
-    await lock.release();
+    await unlock();
   }
 }
 
@@ -91,8 +86,7 @@ function handsOf(workspace: Workspace): Hands {
     temporaries: () => removeTemporaries(workspace),
     async join() {
       await shared?.join('res gc');
-      const { digests, kept } = rootsOf(workspace);
-      await shared?.register(digests, kept);
+      await register(workspace);
     },
     forget: (registration) => unregister(paths.store, registration),
     async object(object) {

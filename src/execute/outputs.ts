@@ -6,7 +6,7 @@ import { access, chmod, lstat, mkdir, rename, rm, rmdir, stat } from 'node:fs/pr
 import { dirname, join, relative } from 'node:path';
 import { removeLockTemporary } from '../manifest/lockfile.js';
 import type { Item } from '../model/content.js';
-import { type Digest, digestAlgorithm } from '../model/digest.js';
+import type { Digest } from '../model/digest.js';
 import { ResError } from '../model/error.js';
 import type { Node } from '../model/node.js';
 import {
@@ -32,7 +32,7 @@ import {
   removeTemporaryFolder,
   sameDevice,
 } from '../store/files.js';
-import { digestFile } from '../store/hashing.js';
+import { algorithmOf, digestFile } from '../store/hashing.js';
 import { writerOf } from '../store/open-files.js';
 import { ownsStore } from '../store/paths.js';
 import { removeProbes } from '../store/stat-cache.js';
@@ -282,7 +282,7 @@ async function copyFromElsewhere(
 async function digestOf(path: string, { type, digest }: Item, options: CopyOptions): Promise<Digest> {
   const o = options.signal ? { signal: options.signal } : {};
   if (type === 'directory') return (await digestDirectory(path, o)).digest;
-  return (await digestFile(path, digestAlgorithm(digest) === 'tree' ? 'derived' : 'sha256', o)).digest;
+  return (await digestFile(path, algorithmOf(digest), o)).digest;
 }
 
 /** A new name for a temporary that is to go into the store; its folder exists. */

@@ -16,14 +16,13 @@ import { register } from '../plan/roots.js';
 import { refreshWorkspace, type Workspace } from '../plan/workspace.js';
 import { createFetcher, type Fetcher } from '../sources/fetch.js';
 import { ioError } from '../store/files.js';
-import { acquireLock } from '../store/lock.js';
-import { prepareWorkspace } from '../store/paths.js';
 import type { BuildOptions } from './api.js';
 import { acceptAsIs } from './as-is.js';
 import { errorReport } from './errors.js';
 import { Execution } from './execution.js';
 import { weigh } from './glimpse.js';
 import { inTurn } from './in-turn.js';
+import { lockWorkspace } from './lock-workspace.js';
 import { checkFolder, checkNotBusy, occupiedError, removeTemporaries } from './outputs.js';
 import { Pools, poolLimits } from './pools.js';
 import { criticalPaths } from './priority.js';
@@ -51,12 +50,10 @@ export async function perform(
 ): Promise<BuildResult> {
   const listener = options.listener ?? silent;
   const signal = options.signal ?? new AbortController().signal;
-  await prepareWorkspace(workspace.paths);
-  const lock = await acquireLock(join(workspace.paths.root, 'lock'), {
+  const unlock = await lockWorkspace(workspace, {
     describe: `res build ${requested.join(' ')}`,
     onWait: (holder) => listener({ type: 'waiting', for: holder }),
     signal,
-    evenWhenFull: true,
   });
   const network = new LazyFetcher(workspace, listener);
   try {
@@ -67,7 +64,7 @@ export async function perform(
     await removeTemporaries(workspace);
     return result;
   } finally {
-    await inTurn([() => network.close(), async () => workspace.shared?.leave(), () => lock.release()]);
+    await inTurn([() => network.close(), unlock]);
   }
 }
 

@@ -1,7 +1,6 @@
 // `res verify --repair`: what verify finds is mended. Downloads get back what they lost, other damaged objects go, damaged and
 // missing outputs are restored or made again by a build; what a person wrote is kept unless he says otherwise.
 import { lstat, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { type Digest, isDigest } from '../model/digest.js';
 import { ResError } from '../model/error.js';
 import type { EventListener } from '../model/event.js';
@@ -10,10 +9,10 @@ import { traceOf } from '../plan/assess.js';
 import { planNodes } from '../plan/plan.js';
 import { refreshWorkspace, type Workspace } from '../plan/workspace.js';
 import { createFetcher, type Fetcher } from '../sources/fetch.js';
-import { acquireLock } from '../store/lock.js';
-import { prepareWorkspace } from '../store/paths.js';
 import { build } from './build.js';
 import { errorReport } from './errors.js';
+import { inTurn } from './in-turn.js';
+import { lockWorkspace } from './lock-workspace.js';
 import { type LockedDownload, lockedDownloads, type MendContext, mendDownload } from './mend.js';
 import { placeOutput, removeTemporaries } from './outputs.js';
 import { Throttle } from './progress.js';
@@ -81,12 +80,10 @@ class Repair {
   async mend(): Promise<readonly Checked[]> {
     const workspace = this.#workspace;
     const doing = `res verify --repair ${this.#names.join(' ')}`;
-    await prepareWorkspace(workspace.paths);
-    const lock = await acquireLock(join(workspace.paths.root, 'lock'), {
+    const unlock = await lockWorkspace(workspace, {
       describe: doing,
       onWait: (holder) => this.#listener({ type: 'waiting', for: holder }),
       signal: this.#signal,
-      evenWhenFull: true,
     });
     let fetcher: Fetcher | undefined;
     const open = () => {
@@ -115,10 +112,7 @@ class Repair {
       await removeTemporaries(workspace);
       return checked;
     } finally {
-      await fetcher?.close();
-      await workspace.shared?.leave();
-      await workspace.state.flush();
-      await lock.release();
+      await inTurn([async () => fetcher?.close(), () => workspace.state.flush(), unlock]);
     }
   }
 

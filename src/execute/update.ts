@@ -1,6 +1,5 @@
 // `res update`: sources are asked anew and the lock says what they are now.
 
-import { join } from 'node:path';
 import { closure } from '../graph/select.js';
 import type { EventListener } from '../model/event.js';
 import type { LockEntry } from '../model/lock.js';
@@ -9,10 +8,9 @@ import { shortDigest } from '../plan/reasons.js';
 import { register } from '../plan/roots.js';
 import { refreshWorkspace, type Workspace } from '../plan/workspace.js';
 import { createFetcher, type Fetcher } from '../sources/fetch.js';
-import { acquireLock } from '../store/lock.js';
-import { prepareWorkspace } from '../store/paths.js';
 import { download } from './download.js';
 import { inTurn } from './in-turn.js';
+import { lockWorkspace } from './lock-workspace.js';
 import { putObject } from './outputs.js';
 import { Pools, poolLimits } from './pools.js';
 import {
@@ -49,12 +47,10 @@ export async function update(
     mirrors: workspace.graph.manifest.mirrors,
     onNotice: (message) => listener({ type: 'warning', message, hint: null }),
   });
-  await prepareWorkspace(workspace.paths);
-  const lock = await acquireLock(join(workspace.paths.root, 'lock'), {
+  const unlock = await lockWorkspace(workspace, {
     describe: `res update ${names.join(' ')}`,
     onWait: (holder) => listener({ type: 'waiting', for: holder }),
     signal,
-    evenWhenFull: true,
   });
   const before = new Map<string, LockEntry>();
   try {
@@ -80,7 +76,7 @@ export async function update(
     for (const [identity, entry] of before) workspace.lock.set(identity, entry);
     throw error;
   } finally {
-    await inTurn([() => fetcher.close(), async () => workspace.shared?.leave(), () => lock.release()]);
+    await inTurn([() => fetcher.close(), unlock]);
   }
   const sources = remotes
     .map(({ identity }) => ({

@@ -1,6 +1,7 @@
 // Objects of the store that somebody wrote to after all: a program had the file open when it was an output.
 import type { Plan } from '../model/plan.js';
 import type { Workspace } from '../plan/workspace.js';
+import { algorithmOf } from '../store/hashing.js';
 
 /** Reads those that the plan could use again, and removes what is no longer what its name says. */
 export async function dropWritten({ store, cache }: Workspace, plan: Plan): Promise<void> {
@@ -8,8 +9,7 @@ export async function dropWritten({ store, cache }: Workspace, plan: Plan): Prom
     for (const { digest, type } of content ?? []) {
       const path = store.path(digest, type);
       if (type !== 'file' || !store.has(digest, type) || !cache.wasWritten(path)) continue;
-      const algorithm = digest.startsWith('tree:') ? 'derived' : 'sha256';
-      if ((await cache.digestOf(path, algorithm)).digest === digest) continue;
+      if ((await cache.digestOf(path, algorithmOf(digest))).digest === digest) continue;
       await store.remove(digest, type);
       cache.forget(path);
     }

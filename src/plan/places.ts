@@ -3,13 +3,14 @@ import { type BigIntStats, lstatSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { makingOf } from '../kinds/kind.js';
 import type { Content, Item } from '../model/content.js';
-import { type Digest, digestAlgorithm } from '../model/digest.js';
+import type { Digest } from '../model/digest.js';
 import { ResError } from '../model/error.js';
 import { sawLink } from '../model/looks.js';
 import type { Node } from '../model/node.js';
 import { expandPath } from '../sources/path.js';
 import { errorCode, ioError } from '../store/files.js';
-import type { OutputRecord } from '../store/state.js';
+import { algorithmOf } from '../store/hashing.js';
+import { type OutputRecord, pathsByDigest } from '../store/state.js';
 import { makerOf } from './registry.js';
 import type { Workspace } from './workspace.js';
 
@@ -211,10 +212,6 @@ async function digestAt(
   }
 }
 
-function algorithmOf(digest: Digest): 'derived' | 'sha256' {
-  return digestAlgorithm(digest) === 'tree' ? 'derived' : 'sha256';
-}
-
 /** Whether the content at a path, which others may write to, is that of the item. */
 export async function isStill({ cache }: Workspace, path: string, item: Item): Promise<boolean> {
   return (await digestAt(cache, path, item.type, item.digest)) === item.digest;
@@ -294,14 +291,8 @@ export class Holdings {
 
   #outputIndex(): Map<Digest, string[]> {
     if (this.#outputs) return this.#outputs;
-    const index = new Map<Digest, string[]>();
-    for (const [path, { digest }] of this.#workspace.state.outputs.entries()) {
-      const paths = index.get(digest);
-      if (paths) paths.push(path);
-      else index.set(digest, [path]);
-    }
-    this.#outputs = index;
-    return index;
+    this.#outputs = pathsByDigest(this.#workspace.state.outputs.entries());
+    return this.#outputs;
   }
 
   async #unchanged(path: string, item: Item): Promise<boolean> {

@@ -10,7 +10,7 @@ import { ActionCache } from '../store/action-cache.js';
 import type { LockOptions } from '../store/lock.js';
 import { register, registrations, renew } from '../store/registry.js';
 import { joinStore, type Membership, sweepStore } from '../store/sharing.js';
-import { openOutputs } from '../store/state.js';
+import { type OutputRecord, openOutputs, pathsByDigest } from '../store/state.js';
 import { lockWork } from '../store/work-lock.js';
 
 export class SharedStore {
@@ -108,24 +108,15 @@ export class SharedStore {
   }
 
   async #outputsOfOthers(): Promise<ReadonlyMap<Digest, readonly string[]>> {
-    const found = new Map<Digest, string[]>();
-    for (const { workspace } of await registrations(this.#root)) {
-      if (workspace === this.#workspace) continue;
-      for (const [path, digest] of outputsOf(workspace)) {
-        const paths = found.get(digest);
-        if (paths) paths.push(path);
-        else found.set(digest, [path]);
-      }
-    }
-    return found;
+    const others = (await registrations(this.#root)).filter(({ workspace }) => workspace !== this.#workspace);
+    return pathsByDigest(others.flatMap(({ workspace }) => outputsOf(workspace)));
   }
 }
 
 /** Nothing of a workspace that is gone or that this user may not look into. */
-function outputsOf(workspace: string): readonly (readonly [string, Digest])[] {
+function outputsOf(workspace: string): readonly [string, OutputRecord][] {
   try {
-    const outputs = openOutputs(join(workspace, '.res', 'state'), workspace);
-    return [...outputs.entries()].map(([path, { digest }]) => [path, digest]);
+    return [...openOutputs(join(workspace, '.res', 'state'), workspace).entries()];
   } catch (error) {
     if (error instanceof ResError) return [];
     throw error;

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { crc32 } from 'node:zlib';
+import { crcHex } from '../model/crc.js';
 import type { Json } from '../model/json.js';
 import { errorCode, fsyncDir, ioError } from './files.js';
 import { groupOf, makeStoreFolder, openToGroup } from './group.js';
@@ -22,7 +22,7 @@ export async function writeChecked(root: string, path: string, value: Json, tmp?
     try {
       const file = await open(temp, 'wx');
       try {
-        await file.writeFile(`${checksum(json)} ${json}\n`);
+        await file.writeFile(`${crcHex(json)} ${json}\n`);
         await openToGroup(groupOf(root), temp);
         await file.sync();
       } finally {
@@ -50,10 +50,6 @@ export function readChecked(path: string): unknown {
     throw ioError(error, 'cannot read', path);
   }
   const json = text.slice(9, -1);
-  if (!text.endsWith('\n') || text.slice(0, 9) !== `${checksum(json)} `) return undefined;
+  if (!text.endsWith('\n') || text.slice(0, 9) !== `${crcHex(json)} `) return undefined;
   return JSON.parse(json);
-}
-
-function checksum(text: string): string {
-  return crc32(text).toString(16).padStart(8, '0');
 }

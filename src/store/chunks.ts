@@ -7,6 +7,7 @@
 import { open, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { crcHex, sumHex } from '../model/crc.js';
 import { errorCode, ioError } from './files.js';
 import { groupOf, makeStoreFolder, openToGroup } from './group.js';
 
@@ -95,22 +96,18 @@ export function chunksFolder(store: string): string {
 
 /** A line with format and size, one a sum, and the CRC-32 of all before it. */
 function format({ size, sums }: ChunkSums): string {
-  const body = `res-chunks 1 ${size}\n${sums.map((sum) => `${hex(sum)}\n`).join('')}`;
-  return `${body}${hex(crc32(body))}\n`;
+  const body = `res-chunks 1 ${size}\n${sums.map((sum) => `${sumHex(sum)}\n`).join('')}`;
+  return `${body}${crcHex(body)}\n`;
 }
 
 function parse(text: string): ChunkSums | undefined {
   const end = text.length - 9;
   const body = text.slice(0, Math.max(0, end));
-  if (text.slice(end) !== `${hex(crc32(body))}\n`) return undefined;
+  if (text.slice(end) !== `${crcHex(body)}\n`) return undefined;
   const [head = '', ...lines] = body.split('\n');
   const size = Number(/^res-chunks 1 (\d+)$/.exec(head)?.[1] ?? Number.NaN);
   const sums = lines.slice(0, -1).map((line) => Number.parseInt(line, 16));
   return sums.length === Math.ceil(size / SUM_CHUNK) ? { size, sums } : undefined;
-}
-
-function hex(sum: number): string {
-  return sum.toString(16).padStart(8, '0');
 }
 
 /**

@@ -5,13 +5,18 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { CHUNK_SIZE, type Digest, sha256Digest } from '../model/digest.js';
+import { CHUNK_SIZE, type Digest, digestAlgorithm, sha256Digest } from '../model/digest.js';
 import { ResError } from '../model/error.js';
 import type { Extent } from './extents.js';
 import { ioError } from './files.js';
 
 /** `sha256`: as `sha256sum`. `derived`: plain sha256 up to CHUNK_SIZE bytes, `tree:` above. */
 export type HashAlgorithm = 'sha256' | 'derived';
+
+/** How content is hashed again that has this digest. */
+export function algorithmOf(digest: Digest): HashAlgorithm {
+  return digestAlgorithm(digest) === 'tree' ? 'derived' : 'sha256';
+}
 
 export interface ContentDigests {
   /** Bytes. */

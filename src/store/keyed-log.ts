@@ -10,6 +10,7 @@ import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { crc32 } from 'node:zlib';
+import { crcHex } from '../model/crc.js';
 import { ResError } from '../model/error.js';
 import { sawContent, spoilLooks } from '../model/looks.js';
 import { errorCode, fsyncDir, ioError } from './files.js';
@@ -510,7 +511,7 @@ export class KeyedLog<V> {
 
   #record(key: string, valueJson: string): string {
     const payload = `[${asciiJson(key)},${valueJson}]`;
-    return `${hex(crc32(payload, this.#options.version))} ${payload}\n`;
+    return `${crcHex(payload, this.#options.version)} ${payload}\n`;
   }
 
   /** With a random id: it tells a rewritten file from its predecessor. */
@@ -520,7 +521,7 @@ export class KeyedLog<V> {
       version: this.#options.version,
       id: randomBytes(8).toString('hex'),
     });
-    return `${hex(crc32(payload))} ${payload}\n`;
+    return `${crcHex(payload)} ${payload}\n`;
   }
 }
 
@@ -601,10 +602,6 @@ function parseHex(block: Buffer, start: number): number | undefined {
     else return undefined;
   }
   return value;
-}
-
-function hex(sum: number): string {
-  return sum.toString(16).padStart(8, '0');
 }
 
 /** JSON in ASCII: one byte a character, so that text is cut out of the file without decoding. */

@@ -126,6 +126,17 @@ export function openOutputs(dir: string, root?: string): KeyedLog<OutputRecord> 
   });
 }
 
+/** Where outputs have each content, as recorded. */
+export function pathsByDigest(outputs: Iterable<readonly [string, OutputRecord]>): Map<Digest, string[]> {
+  const found = new Map<Digest, string[]>();
+  for (const [path, { digest }] of outputs) {
+    const paths = found.get(digest);
+    if (paths) paths.push(path);
+    else found.set(digest, [path]);
+  }
+  return found;
+}
+
 type Fields = Readonly<Record<string, unknown>>;
 
 function isFields(value: unknown): value is Fields {

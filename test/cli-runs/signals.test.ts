@@ -117,23 +117,25 @@ function openUnpacking(script: string) {
   return { scene, tool };
 }
 
+/** A site in which a build is under way and goes on only when it is let. */
+async function openBusySite() {
+  const { scene, server, release } = await openSite();
+  const big = release.asset('big');
+  let free: () => void = () => undefined;
+  const until = new Promise<void>((resolve) => {
+    free = resolve;
+  });
+  server.fault(big, { stall: { after: 1000, until } });
+  const first = scene.start(['build']);
+  await server.until(({ path, state }) => path === big.contentPath && state === 'stalled');
+  return { scene, first, free };
+}
+
 describe('a signal', () => {
   it.each(each(['SIGHUP', 'group'], ['SIGTERM', 'process']))(
     '%s to the %s while it waits for another build',
     async (signal, to) => {
-      const { scene, server, release } = await openSite();
-      const big = release.asset('big');
-      let free: () => void = () => undefined;
-      server.fault(big, {
-        stall: {
-          after: 1000,
-          until: new Promise<void>((resolve) => {
-            free = resolve;
-          }),
-        },
-      });
-      const first = scene.start(['build']);
-      await server.until(({ path, state }) => path === big.contentPath && state === 'stalled');
+      const { scene, first, free } = await openBusySite();
       const second = scene.start(['build']);
       await second.printed(/waiting for/);
       send(second, signal, to);
@@ -255,19 +257,7 @@ describe('a signal', () => {
   it.each(each(['SIGTERM', 'process']))(
     '%s to the %s in clean that waits for a build',
     async (signal, to) => {
-      const { scene, server, release } = await openSite();
-      const big = release.asset('big');
-      let free: () => void = () => undefined;
-      server.fault(big, {
-        stall: {
-          after: 1000,
-          until: new Promise<void>((resolve) => {
-            free = resolve;
-          }),
-        },
-      });
-      const first = scene.start(['build']);
-      await server.until(({ path, state }) => path === big.contentPath && state === 'stalled');
+      const { scene, first, free } = await openBusySite();
       const cleaning = scene.start(['clean']);
       await new Promise((resolve) => setTimeout(resolve, 500));
       send(cleaning, signal, to);

@@ -1,5 +1,5 @@
 // An answer in its file: a checksum, a line of JSON, what was printed, and what of the file system it rests on.
-import { crc32 } from 'node:zlib';
+import { crcHex } from '../../model/crc.js';
 import { STAMP_LENGTH } from '../../model/looks.js';
 
 export interface Answer {
@@ -46,14 +46,14 @@ export function encodeAnswer(answer: Answer): Buffer {
     new Uint8Array(stamps.buffer, stamps.byteOffset, stamps.byteLength),
     Buffer.from(paths.join(SEPARATOR)),
   ]);
-  return Buffer.concat([Buffer.from(`${sumOf(body)} `), body]);
+  return Buffer.concat([Buffer.from(`${crcHex(body)} `), body]);
 }
 
 /** Undefined for what is not whole, or of another format. */
 export function decodeAnswer(bytes: Buffer): Answer | undefined {
   const body = bytes.subarray(SUM_LENGTH);
   const end = body.indexOf('\n');
-  if (end < 0 || bytes.toString('latin1', 0, SUM_LENGTH) !== `${sumOf(body)} `) return undefined;
+  if (end < 0 || bytes.toString('latin1', 0, SUM_LENGTH) !== `${crcHex(body)} `) return undefined;
   const head: unknown = JSON.parse(body.toString('utf8', 0, end));
   if (!isHead(head)) return undefined;
   const { count, printed, stderr, ...rest } = head;
@@ -88,8 +88,4 @@ type Head = Omit<Answer, 'stdout' | 'stderr' | 'paths' | 'manners' | 'stamps'> &
 /** The checksum vouches for the rest. */
 function isHead(value: unknown): value is Head {
   return typeof value === 'object' && value !== null && 'format' in value && value.format === FORMAT;
-}
-
-function sumOf(bytes: Uint8Array): string {
-  return crc32(bytes).toString(16).padStart(8, '0');
 }

@@ -1,7 +1,7 @@
 // What decides an answer beside the files and the environment: the words, where they are said, to whom, by which program.
 import { join } from 'node:path';
-import { crc32 } from 'node:zlib';
 import { findManifest } from '../../manifest/find.js';
+import { crcHex } from '../../model/crc.js';
 import { type CachePlace, cachePlace } from '../cache-folder.js';
 import type { Host } from '../host.js';
 import { scan } from '../scan.js';
@@ -30,7 +30,7 @@ export function questionOf(argv: readonly string[], host: Host): Question | unde
     [process.geteuid?.() ?? null, process.getegid?.() ?? null, process.getgroups?.() ?? null],
   ]);
   const place = cachePlace(manifest);
-  const name = crc32(text).toString(16).padStart(8, '0');
+  const name = crcHex(text);
   return { text, file: join(place.folder, `${PREFIX}${name}`), place };
 }
 
