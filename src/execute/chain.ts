@@ -33,9 +33,6 @@ export function streamedNodes(chain: ChainNode): readonly Node[] {
   );
 }
 
-/** An action that takes longer, ms, is worth a wait for the disk of its own. */
-const LONG_MS = 50;
-
 /** Where work waits for its turn. */
 export interface Queues {
   /** With what takes processors and disks. */
@@ -59,10 +56,9 @@ export async function runChain(
   try {
     const { begun, item } = await making(() => makeChain(site, chain, sums, temp));
     await placing(async () => {
-      // What took long is not to be done again, whatever happens next; of very many short ones, the last few may be.
-      if (Date.now() - begun.at >= LONG_MS) await workspace.state.flush();
+      // What was made is not to be made again, whatever happens next.
+      await workspace.state.flush();
       await moves.place(temp, node, item);
-      workspace.state.flushSoon();
     });
     ledger.finish(begun, [item]);
     return [item];

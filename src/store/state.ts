@@ -65,8 +65,6 @@ export interface State {
   readonly kept: KeyedLog<string>;
   /** Rejects with ResError `io` or `no-space`. */
   flush(): Promise<void>;
-  /** Sees to it that a flush begins within some 100 ms. What it fails with, the next `flush` tells. */
-  flushSoon(): void;
   /** Takes in what other processes wrote. Throws ResError `io`. */
   reload(): void;
   /** Sentences for the user about records that were found damaged and left out. */
@@ -74,7 +72,6 @@ export interface State {
 }
 
 const VERSION = 1;
-const SOON_MS = 100;
 
 /**
  * Reads what is known; nothing is written before `flush`. Throws ResError `io`.
@@ -92,19 +89,9 @@ export function openState(dir: string, root?: string): State {
     kept: open('kept', (value) => (typeof value === 'string' ? value : undefined)),
   };
   const all = Object.values(logs);
-  let soon: NodeJS.Timeout | undefined;
   return {
     ...logs,
-    flushSoon() {
-      soon ??= setTimeout(() => {
-        soon = undefined;
-        // Changes that could not be written are kept for the next flush, which meets the same trouble.
-        for (const log of all) log.flush().catch(() => undefined);
-      }, SOON_MS);
-    },
     async flush() {
-      clearTimeout(soon);
-      soon = undefined;
       const ends = await Promise.allSettled(all.map((log) => log.flush()));
       for (const end of ends) if (end.status === 'rejected') throw end.reason;
     },
