@@ -23,8 +23,8 @@ import { Throttle } from './progress.js';
 
 export type FileSupply = Extract<Supply, { from: 'files' }>;
 
-/** Paths of the lists of sums, by the node that is held against one. */
-export type Sums = ReadonlyMap<string, string | undefined>;
+/** Paths of the lists of sums, by the node that is held against one; they may be under way. */
+export type Sums = ReadonlyMap<string, Promise<string | undefined>>;
 
 /** The nodes that stream into the last one, in the order of the bytes. */
 export function streamedNodes(chain: ChainNode): readonly Node[] {
@@ -107,7 +107,7 @@ async function accept(
   { durationMs, diskBytes }: { readonly durationMs: number; readonly diskBytes: number },
 ): Promise<void> {
   for (const { node, item, sha256, names } of made) {
-    await check(node, sha256, names, sums.get(node.name)).catch((error: unknown) => {
+    await check(node, sha256, names, await sums.get(node.name)).catch((error: unknown) => {
       throw new ChainFailure(node.name, error, undefined);
     });
     known.learn(node.name, [item]);

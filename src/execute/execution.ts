@@ -46,6 +46,7 @@ export class Execution {
   readonly #knows = new Once<Content>();
   readonly #makes = new Once<Content>();
   readonly #obtains = new Once<void>();
+  readonly #listsOfSums = new Once<string | undefined>();
   readonly #placing = new Pool(PLACING);
 
   constructor(options: ExecutionOptions) {
@@ -227,10 +228,13 @@ export class Execution {
 
   async #run(chain: ChainNode, pool: 'cpu' | 'disk'): Promise<Content> {
     const { node } = chain;
-    // Before a place in the pool is taken: to make them may need it.
-    const sums = new Map<string, string | undefined>();
-    for (const made of [...streamedNodes(chain), node])
-      sums.set(made.name, await this.#ledger.guard(made, () => this.#sumsPath(made)));
+    const sums = new Map<string, Promise<string | undefined>>();
+    for (const made of [...streamedNodes(chain), node]) {
+      const path = this.#sums(made);
+      sums.set(made.name, path);
+      // Before a place in the pool is taken: to make them may need it. What is fetched comes meanwhile.
+      if (!this.#isFetched(made.verify)) await path;
+    }
     const queues: Queues = {
       making: async (work) => {
         // That a download began anew is no failure, which would close the queues.
@@ -251,6 +255,8 @@ export class Execution {
 
   /** Makes the inputs' bytes ready and says where each comes from. */
   async #chain(node: Node): Promise<ChainNode> {
+    // First in the queue: it is small, and what comes after it may be large.
+    this.#sums(node);
     const inputs = node.references
       .filter(({ role }) => role !== 'sums')
       .map(async ({ role, node: name }) => ({ role, node: name, supply: await this.#supply(node, name) }));
@@ -310,6 +316,18 @@ export class Execution {
     const holdings = await this.#moves.hold(node, items);
     if (!holdings) throw new Error(`${name} was obtained but is not at hand`);
     return { from: 'files', holdings, items };
+  }
+
+  /** `#sumsPath` on behalf of a node that is made: once, and its failure is the node's. */
+  #sums(node: Node): Promise<string | undefined> {
+    return this.#listsOfSums.do(node.name, () => this.#ledger.guard(node, () => this.#sumsPath(node)));
+  }
+
+  /** Whether a list of sums takes no place among what is made, nor does anything that it is held against itself. */
+  #isFetched(verify: Node['verify']): boolean {
+    if (!verify || !('sums' in verify)) return true;
+    const node = this.#known.node(verify.sums);
+    return node.section === 'artifact' && this.#isFetched(node.verify);
   }
 
   /** The list of sums that a node is held against, if there is one. */
