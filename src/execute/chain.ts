@@ -1,5 +1,6 @@
 // A chain of nodes is run in its turn: what it made is checked, written down and put in its place, if what it was made
 // of stayed the same meanwhile.
+import { lstatSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { relative } from 'node:path';
 import type { Content, Item } from '../model/content.js';
@@ -51,20 +52,25 @@ export async function runChain(
   const { workspace, ledger, moves } = site;
   const { node } = chain;
   const output = outputPaths(workspace, node, null)[0]?.path;
-  const temp =
-    output === undefined ? await temporaryForStore(workspace) : await temporaryFor(workspace, output);
+  let temp = '';
   try {
-    const { begun, item } = await making(() => makeChain(site, chain, sums, temp));
+    const { begun, item } = await making(async () => {
+      temp =
+        output === undefined ? await temporaryForStore(workspace) : await temporaryFor(workspace, output);
+      return makeChain(site, chain, sums, temp);
+    });
     await placing(async () => {
       // What was made is not to be made again, whatever happens next.
-      await workspace.state.flush();
+      await workspace.state.traces.flush();
       await moves.place(temp, node, item);
+      await ledger.writeDown();
     });
     ledger.finish(begun, [item]);
     return [item];
   } finally {
     letGoOf(site, chain);
-    await rm(temp, { recursive: true, force: true });
+    if (temp !== '' && lstatSync(temp, { throwIfNoEntry: false }))
+      await rm(temp, { recursive: true, force: true });
   }
 }
 
