@@ -4,6 +4,7 @@
 import { makingOf } from '../kinds/kind.js';
 import type { Content } from '../model/content.js';
 import type { Node } from '../model/node.js';
+import type { Assessment } from '../plan/assess.js';
 import type { Fusion } from '../plan/fusion.js';
 import { makerOf } from '../plan/registry.js';
 import { restore, type Site } from './accept.js';
@@ -27,6 +28,10 @@ export interface ExecutionOptions extends LedgerOptions, MovesOptions, ArtifactO
   /** Nodes that the plan has work for, inputs first. */
   readonly planned: readonly string[];
   readonly fusion: Fusion;
+  /** What the plan found out of a node. */
+  readonly assessed: (node: string) => Assessment | undefined;
+  /** Whether the plan has nothing to do for a node. */
+  readonly isFresh: (node: string) => boolean;
   readonly force: boolean;
   /** Bytes on disk that a node's output is expected to take, where that is known. */
   readonly expectedBytes: (node: string) => number | null;
@@ -52,7 +57,7 @@ export class Execution {
   constructor(options: ExecutionOptions) {
     const { workspace, listener, signal } = options;
     this.#o = options;
-    this.#known = new Known(workspace);
+    this.#known = new Known(workspace, options.assessed);
     this.#ledger = new Ledger(options, this.#known);
     this.#moves = new Moves(options, this.#known);
     this.#site = {
@@ -74,7 +79,9 @@ export class Execution {
     const targets = force ? closure : [...obtained];
     const outcomes = await Promise.allSettled(
       targets.map(async (name) => {
-        if (obtained.has(name)) await this.#obtain(name);
+        if (this.#o.isFresh(name) && this.#known.node(name).output !== undefined)
+          this.#ledger.obtained.add(name);
+        else if (obtained.has(name)) await this.#obtain(name);
         else if (!this.#streamsAway(name)) await this.#know(name);
       }),
     );
@@ -86,6 +93,17 @@ export class Execution {
     if (!signal.aborted) this.#ledger.skipUnreached(planned);
     await this.#moves.dropIntermediates((name) => this.#ledger.isAwaited(name));
     return this.#ledger;
+  }
+
+  /** Whether anything was done for a node. */
+  hasTouched(name: string): boolean {
+    return this.#ledger.ran.has(name) || this.#ledger.restored.has(name);
+  }
+
+  /** What a node has now, as far as that is known. */
+  async outcomeOf(name: string): Promise<Pick<Assessment, 'key' | 'content'>> {
+    const { key } = await this.#known.action(this.#known.node(name));
+    return { key, content: this.#known.content(name) ?? null };
   }
 
   /** The bytes of a node: in the place of its output, or at hand for an intermediate. */
@@ -151,8 +169,9 @@ export class Execution {
     return this.#peeks.do(name, () => {
       const node = this.#known.node(name);
       return this.#ledger.guard(node, async () => {
-        if (!(await this.#knowsInputs(node)) || this.#isForced(node)) return null;
-        const { content } = await this.#known.assess(node);
+        const planned = this.#known.planned(name);
+        if (!planned && (!(await this.#knowsInputs(node)) || this.#isForced(node))) return null;
+        const content = planned ?? (await this.#known.assess(node)).content;
         if (content) this.#known.learn(name, content);
         return content;
       });

@@ -265,9 +265,7 @@ export class Holdings {
   async findOwn(node: Node, content: Content): Promise<readonly Holding[] | undefined> {
     const found: Holding[] = [];
     for (const item of content) {
-      const held = await this.find(item);
-      const own = held && held.place !== 'elsewhere' ? held : await this.#inPlace(node, content, item);
-      const holding = own ?? held;
+      const holding = (await this.#inPlace(node, content, item)) ?? (await this.find(item));
       if (!holding) return undefined;
       found.push(holding);
     }

@@ -171,6 +171,19 @@ export class KeyedLog<V> {
     return this.#entries.size;
   }
 
+  /** Names the file: while it is the same no record that was read is lost. Undefined when not all of it could be used. */
+  get head(): string | undefined {
+    const { head, torn, damaged, foreign } = this.#seen;
+    return torn || damaged || foreign !== undefined || this.#damaged > 0 ? undefined : head;
+  }
+
+  /** Names what is known: while it is the same there are no other records. Undefined also when something is yet to be written. */
+  get position(): string | undefined {
+    const { head } = this;
+    const isWritten = this.#pending.size + this.#flushing.size === 0;
+    return head === undefined || !isWritten ? undefined : `${this.#seen.offset} ${head}`;
+  }
+
   /** What was found damaged and left out, in sentences for the user; a record torn at the end by a crash is not told. */
   get damage(): readonly string[] {
     const notes = [...this.#notes];
