@@ -15,6 +15,7 @@ import { crcHex } from '../model/crc.js';
 import { ResError } from '../model/error.js';
 import { sawContent, spoilLooks } from '../model/looks.js';
 import { errorCode, fsyncDir, ioError, makeAll } from './files.js';
+import { asciiJson, Decoded, LogEntries } from './log-entries.js';
 
 export interface KeyedLogOptions<V> {
   /** Of the values' meaning. A file of another version is put aside at the next flush, not read. */
@@ -37,8 +38,6 @@ const MARK = '.compact';
 /** More than the first line has, bytes. */
 const HEAD_SIZE = 256;
 const WRITE_SIZE = 1024 * 1024;
-/** Entries not yet parsed are numbers: block index times this, plus the offset of the value in that block. */
-const BLOCK_LIMIT = 2 ** 31;
 
 const NEWLINE = 0x0a;
 const SPACE = 0x20;
@@ -47,13 +46,6 @@ const COMMA = 0x2c;
 const BRACKET = 0x5b;
 const CLOSING_BRACKET = 0x5d;
 const BRACE = 0x7b;
-
-class Decoded<V> {
-  readonly value: V;
-  constructor(value: V) {
-    this.value = value;
-  }
-}
 
 /** What one look at the file told. */
 interface Seen {
@@ -83,17 +75,12 @@ const NOTHING_SEEN: Seen = {
   foreign: undefined,
 };
 
-/** A part of the file as read, and where it begins there. */
-interface Block {
-  readonly bytes: Buffer;
-  readonly base: number;
-}
-
 export class KeyedLog<V> {
   readonly #path: string;
   readonly #options: KeyedLogOptions<V>;
-  #blocks: Block[] = [];
-  readonly #entries = new Map<string, number | Decoded<V>>();
+  /** Where in the file each part of it begins that was read. */
+  #bases: number[] = [];
+  readonly #entries = new LogEntries<V>();
   /** Changes since the last flush, and those of the flush under way; undefined is a deletion. */
   #pending = new Map<string, V | undefined>();
   #flushing = new Map<string, V | undefined>();
@@ -122,14 +109,14 @@ export class KeyedLog<V> {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
     if (entry instanceof Decoded) return entry.value;
-    const { text, position } = this.#cut(entry, this.#blocks);
+    const { text, block, offset } = this.#entries.cutter()(entry);
     const value = this.#options.decode(JSON.parse(text));
     if (value === undefined) {
       this.#entries.delete(key);
-      this.#noteDamage(position);
+      this.#noteDamage((this.#bases[block] ?? 0) + offset);
       return undefined;
     }
-    this.#entries.set(key, new Decoded(value));
+    this.#entries.set(key, value);
     return value;
   }
 
@@ -140,7 +127,7 @@ export class KeyedLog<V> {
   /** Counts at once; is on disk after `flush`. */
   set(name: string, value: V): void {
     const key = this.#written(name);
-    this.#entries.set(key, new Decoded(value));
+    this.#entries.set(key, value);
     this.#pending.set(key, value);
   }
 
@@ -151,7 +138,7 @@ export class KeyedLog<V> {
   }
 
   *entries(): IterableIterator<[string, V]> {
-    for (const key of [...this.#entries.keys()]) {
+    for (const [key] of [...this.#entries]) {
       const value = this.get(key);
       if (value !== undefined) yield [this.#named(key), value];
     }
@@ -236,7 +223,7 @@ export class KeyedLog<V> {
   /** The file is gone or another one: what was read from it no longer counts. */
   #forgetFile(): void {
     this.#entries.clear();
-    this.#blocks = [];
+    this.#bases = [];
     this.#seen = { ...NOTHING_SEEN };
     this.#reapply();
   }
@@ -245,7 +232,7 @@ export class KeyedLog<V> {
     for (const changes of [this.#flushing, this.#pending]) {
       for (const [key, value] of changes) {
         if (value === undefined) this.#entries.delete(key);
-        else this.#entries.set(key, new Decoded(value));
+        else this.#entries.set(key, value);
       }
     }
   }
@@ -253,15 +240,15 @@ export class KeyedLog<V> {
   /** Takes in the whole lines of what was read at `base` in the file. */
   #take(block: Buffer, base: number): void {
     const seen = this.#seen;
-    const origin = this.#blocks.length * BLOCK_LIMIT;
-    this.#blocks.push({ bytes: block, base });
+    this.#bases.push(base);
+    this.#entries.addBlock(block);
     let start = 0;
     for (;;) {
       const end = block.indexOf(NEWLINE, start);
       if (end === -1) break;
       if (end > start) {
         if (block[start + 9] === BRACE) this.#takeHeader(block, start, end, base);
-        else this.#takeRecord(block, start, end, origin, base);
+        else this.#takeRecord(block, start, end, base);
         if (seen.foreign !== undefined) {
           this.#entries.clear();
           seen.offset = base + end + 1;
@@ -286,25 +273,16 @@ export class KeyedLog<V> {
     }
   }
 
-  #takeRecord(block: Buffer, start: number, end: number, origin: number, base: number): void {
+  #takeRecord(block: Buffer, start: number, end: number, base: number): void {
     const record = parseRecord(block, start, end, this.#options.version);
     if (record === undefined) {
       this.#noteDamage(base + start);
       return;
     }
     this.#seen.records++;
-    const { key, value } = record;
-    if (end - value === 5 && block.toString('latin1', value, end - 1) === 'null') this.#entries.delete(key);
-    else this.#entries.set(key, origin + value);
-  }
-
-  /** The JSON of an entry that is not parsed yet, and where it stands in the file. */
-  #cut(entry: number, blocks: readonly Block[]): { readonly text: string; readonly position: number } {
-    const block = blocks[Math.floor(entry / BLOCK_LIMIT)];
-    const start = entry % BLOCK_LIMIT;
-    if (block === undefined) throw new Error('an entry of no block');
-    const text = block.bytes.toString('latin1', start, block.bytes.indexOf(NEWLINE, start) - 1);
-    return { text, position: block.base + start };
+    const { key, keyEnd, value } = record;
+    const isNull = end - value === 5 && block.toString('latin1', value, end - 1) === 'null';
+    this.#entries.take(key, keyEnd, isNull ? undefined : value);
   }
 
   #noteDamage(position: number): void {
@@ -463,8 +441,9 @@ export class KeyedLog<V> {
   }
 
   async #writeLive(file: FileHandle, header: string): Promise<{ size: number; records: number }> {
-    // Entries and blocks do not change in place: this is how things stood at one moment.
+    // As things stand at this moment.
     const entries = [...this.#entries];
+    const cut = this.#entries.cutter();
     let text = header;
     let size = 0;
     const write = async () => {
@@ -473,12 +452,8 @@ export class KeyedLog<V> {
       size += bytes.length;
       text = '';
     };
-    const blocks = this.#blocks;
     for (const [key, entry] of entries) {
-      text += this.#record(
-        key,
-        entry instanceof Decoded ? asciiJson(entry.value) : this.#cut(entry, blocks).text,
-      );
+      text += this.#record(key, entry instanceof Decoded ? asciiJson(entry.value) : cut(entry).text);
       if (text.length >= WRITE_SIZE) await write();
     }
     await write();
@@ -548,13 +523,13 @@ function parseHeader(line: Buffer): number | undefined {
   return header.format === FORMAT && typeof header.version === 'number' ? header.version : undefined;
 }
 
-/** The key of the record in a line, and where its value begins; undefined for what is no whole record of this version. */
+/** Where in a line the key of a record begins and ends and its value begins; undefined for what is no whole record of this version. */
 function parseRecord(
   block: Buffer,
   start: number,
   end: number,
   version: number,
-): { readonly key: string; readonly value: number } | undefined {
+): { readonly key: number; readonly keyEnd: number; readonly value: number } | undefined {
   const sum = start + 8 < end && block[start + 8] === SPACE ? parseHex(block, start) : undefined;
   const payload = start + 9;
   const keyEnd = sum === undefined ? -1 : findKeyEnd(block, payload, end);
@@ -565,11 +540,10 @@ function parseRecord(
     crc32(block.subarray(payload, end), version) !== sum
   )
     return undefined;
-  const raw = block.toString('latin1', payload + 2, keyEnd);
-  return { key: raw.includes('\\') ? String(JSON.parse(`"${raw}"`)) : raw, value: keyEnd + 2 };
+  return { key: payload + 2, keyEnd, value: keyEnd + 2 };
 }
 
-/** Records of others, as their lines, by key. */
+/** Records of others, as their lines, by their keys as they stand there. */
 type Late = ReadonlyMap<string, string>;
 
 /** The last whole record of each key. */
@@ -578,7 +552,8 @@ function lastRecords(bytes: Buffer, version: number): Late {
   let start = 0;
   for (let end = bytes.indexOf(NEWLINE); end !== -1; end = bytes.indexOf(NEWLINE, start)) {
     const record = parseRecord(bytes, start, end, version);
-    if (record) last.set(record.key, bytes.toString('latin1', start, end));
+    if (record)
+      last.set(bytes.toString('latin1', record.key, record.keyEnd), bytes.toString('latin1', start, end));
     start = end + 1;
   }
   return last;
@@ -616,14 +591,6 @@ function parseHex(block: Buffer, start: number): number | undefined {
     else return undefined;
   }
   return value;
-}
-
-/** JSON in ASCII: one byte a character, so that text is cut out of the file without decoding. */
-function asciiJson(value: unknown): string {
-  return JSON.stringify(value).replace(
-    /[\u007f-\uffff]/g,
-    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
 }
 
 /** Makes its folder where that is missing. Rejects with the system's error. */
