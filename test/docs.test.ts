@@ -176,11 +176,19 @@ describe('the page about the command line', () => {
     const vswarm = join(folder(), 'vswarm-u');
     mkdirSync(vswarm);
     cpSync(join(REPO_ROOT, 'resources.yaml'), join(vswarm, 'resources.yaml'));
+    const matrix = join(folder(), 'matrix');
+    mkdirSync(matrix);
+    const example = CLI.blocks.find(({ info }) => info === 'yaml');
+    writeFileSync(join(matrix, 'resources.yaml'), example?.text ?? '');
+    const places = new Map([
+      ['console vswarm-u', vswarm],
+      ['console matrix', matrix],
+    ]);
     const sessions = CLI.blocks.filter(({ info }) => info.startsWith('console'));
     expect(sessions.length).toBeGreaterThan(12);
     let text = CLI.text;
     for (const block of sessions) {
-      const dir = block.info === 'console vswarm-u' ? vswarm : quickstart;
+      const dir = places.get(block.info) ?? quickstart;
       const session = runSession(commandsOf(block), dir).replaceAll(dir, '/home/ada/quickstart');
       if (normalise(session) !== normalise(block.text)) text = replaceBlock(text, block, session);
     }

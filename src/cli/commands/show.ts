@@ -12,11 +12,12 @@ import { planAround } from '../known.js';
 import { checkNode, openContextWorkspace } from '../load.js';
 import { logFile } from './log.js';
 
-export async function run(context: Context, [name = '']: readonly string[]): Promise<number> {
+export async function run(context: Context, [asked = '']: readonly string[]): Promise<number> {
   const { flags, out } = context;
   const workspace = await openContextWorkspace(context);
   const { graph } = workspace;
-  const node = graph.nodes.get(checkNode(graph, name));
+  const name = checkNode(graph, asked);
+  const node = graph.nodes.get(name);
   const plan = (await planAround(workspace, [name])).nodes.get(name);
   if (!node || !plan) throw new Error(`${name} is not in its own plan`);
   const maker = makerOf(node);

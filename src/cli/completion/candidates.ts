@@ -86,8 +86,20 @@ function valuesOf(option: Option, typed: string, { params }: Grammar): readonly 
       about: '',
     }));
   }
+  if (option.long === '--matrix') return matrixValues(typed, params);
   const param = params.find(({ name }) => option.long === `--${name}`);
   return (option.argChoices ?? paramValues(param)).map((value) => ({ value, about: '' }));
+}
+
+/** The values of `arch=amd64,` that do not stand there yet. */
+function matrixValues(typed: string, params: Grammar['params']): readonly Candidate[] {
+  const at = typed.indexOf('=');
+  if (at < 0) return params.map(({ name }) => ({ value: `${name}=`, about: '' }));
+  const before = typed.slice(0, Math.max(at, typed.lastIndexOf(',')) + 1);
+  const given = before.slice(at + 1).split(',');
+  return paramValues(params.find(({ name }) => name === typed.slice(0, at)))
+    .filter((value) => !given.includes(value))
+    .map((value) => ({ value: before + value, about: '' }));
 }
 
 function paramValues(param: Grammar['params'][number] | undefined): readonly string[] {
