@@ -46,6 +46,14 @@ export const commands: readonly CommandSpec[] = [
     load: () => import('./commands/plan.js'),
   },
   {
+    name: 'watch',
+    summary: 'build, and build again when the manifest or a `path` file has changed',
+    args: '[NODE...]',
+    flags: ['jobs', 'keepGoing', 'offline', 'frozen', 'for', 'overwrite', 'progress', 'matrix'],
+    manifest: true,
+    load: () => import('./commands/watch.js'),
+  },
+  {
     name: 'status',
     summary: 'the state of each node',
     args: '[NODE...]',
