@@ -23,6 +23,7 @@ export interface Flags {
   readonly progress: Progress;
   readonly sha256: boolean;
   readonly format: string | undefined;
+  readonly license: string | undefined;
   /** As given, in the order given. */
   readonly matrix: readonly MatrixFlag[];
   readonly trace: string | undefined;
@@ -96,6 +97,9 @@ const make = {
       'mermaid',
       'json',
     ]),
+  exportFormat: () =>
+    new Option('--format <FORMAT>', 'what is written (default: ro-crate)').choices(['ro-crate']),
+  license: () => new Option('--license <TEXT>', 'under which licence: a URL, or words'),
   matrix: () =>
     new Option(
       '--matrix <NAME=VALUE,...>',
@@ -187,6 +191,7 @@ export function readFlags(options: Readonly<Record<string, unknown>>): Flags {
     progress: oneOf(['fancy', 'plain', 'json'], text('progress')) ?? 'auto',
     sha256: on('sha256'),
     format: text('format'),
+    license: text('license'),
     matrix: matrixFlags(options.matrix),
     trace: text('trace'),
     fish: on('fish'),
