@@ -9,7 +9,7 @@ export const INDEX = 'res-bundle.json';
 export const FILES = 'files';
 export const OBJECTS = 'objects';
 /** Bytes; a record takes some hundreds. */
-export const MAX_INDEX = 256 * 1024 * 1024;
+export const MAX_INDEX = 64 * 1024 * 1024;
 const FORMAT = 1;
 
 /** A file of the workspace: of the manifest, the lock, of a `path` artifact. */

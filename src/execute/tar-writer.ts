@@ -10,7 +10,7 @@ const BLOCK = 512;
 const PIECE = 1024 * 1024;
 /** Zeros are looked for in aligned pieces of this size, or of a multiple where a file would have too many runs. */
 const HOLE = 64 * 1024;
-const MAX_RUNS = 8192;
+const MAX_RUNS = 2048;
 /** What twelve octal digits hold. */
 const MAX_OCTAL = 8 ** 11 - 1;
 
