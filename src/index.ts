@@ -6,13 +6,18 @@
 
 export type { BuildOptions } from './execute/api.js';
 export { build, planBuild } from './execute/build.js';
+export { type BundleReport, bundle } from './execute/bundle.js';
 export { clean } from './execute/clean.js';
+export { type Exported, exportNodes } from './execute/export.js';
 export { type GcOptions, gc } from './execute/gc.js';
+export { gatherProvenance } from './execute/provenance.js';
 export { type RepairOptions, repair } from './execute/repair.js';
+export { type UnbundleReport, unbundle } from './execute/unbundle.js';
 export { update } from './execute/update.js';
 export { verify } from './execute/verify.js';
 export { type GraphRequest, loadGraph } from './graph/load.js';
-export { closure, selectNodes } from './graph/select.js';
+export type { Matrix } from './graph/matrix.js';
+export { closure, namedNodes, selectNodes } from './graph/select.js';
 export { checkVariants, variantOf } from './graph/variants.js';
 export { findManifest } from './manifest/find.js';
 export { readParams } from './manifest/params.js';
@@ -32,6 +37,7 @@ export type {
   CleanReport,
   GcReport,
   PlannedBuild,
+  Provenance,
   RepairReport,
   SpaceEstimate,
   UpdateReport,
@@ -49,6 +55,8 @@ export { type GraphJson, graphJson } from './report/graph-json.js';
 export { graphMermaid } from './report/graph-mermaid.js';
 export { type ListJson, listJson } from './report/list.js';
 export { type PlanJson, planJson } from './report/plan.js';
+export { provenanceStatement, type Statement } from './report/provenance.js';
+export { type Crate, roCrate } from './report/ro-crate.js';
 export { type ShowJson, showJson } from './report/show.js';
 export { type StatusJson, statusJson } from './report/status.js';
 export { type WhyJson, whyJson } from './report/why.js';

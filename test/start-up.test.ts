@@ -19,7 +19,17 @@ it('an answer that is known is given without any package', () => {
 it('the program starts without the network, processes, the live face, archives and YAML', () => {
   const packages = packagesOf(RUN);
   expect(packages).toContain('commander');
-  for (const heavy of ['undici', 'execa', 'listr2', 'yauzl', 'xz-decompress', 'fzstd', 'yaml', 'ajv']) {
+  for (const heavy of [
+    'undici',
+    'execa',
+    'listr2',
+    'yauzl',
+    'xz-decompress',
+    'fzstd',
+    'yaml',
+    'ajv',
+    'chokidar',
+  ]) {
     expect(packages).not.toContain(heavy);
   }
 });
@@ -29,7 +39,8 @@ it.each(['build', 'status', 'plan', 'list'])(
   (command) => {
     const packages = packagesOf(chunkOf(command, RUN));
     expect(packages).toContain('yaml');
-    for (const heavy of ['undici', 'execa', 'listr2', 'yauzl']) expect(packages).not.toContain(heavy);
+    for (const heavy of ['undici', 'execa', 'listr2', 'yauzl', 'chokidar'])
+      expect(packages).not.toContain(heavy);
   },
 );
 

@@ -1,4 +1,5 @@
 // What a command is given: its flags, the outputs, and the manifest that it is about.
+import type { Matrix } from '../graph/matrix.js';
 import type { Env } from '../model/env.js';
 import type { Flags } from './flags.js';
 import type { Output } from './output.js';
@@ -14,6 +15,8 @@ export interface ManifestContext {
   readonly file: string | undefined;
   /** Param values given on the command line, the last one of each. */
   readonly set: Readonly<Record<string, string>>;
+  /** Of --matrix. */
+  readonly matrix?: Matrix;
   /** Host.build */
   readonly build: string | undefined;
 }

@@ -5,6 +5,9 @@ import { parseSize } from '../model/size.js';
 import type { Progress } from './faces/face.js';
 import type { ColorMode } from './output.js';
 
+/** A param and its values, of one --matrix. */
+export type MatrixFlag = readonly [param: string, values: readonly string[]];
+
 export interface Flags {
   readonly json: boolean;
   readonly check: boolean;
@@ -20,6 +23,9 @@ export interface Flags {
   readonly progress: Progress;
   readonly sha256: boolean;
   readonly format: string | undefined;
+  readonly license: string | undefined;
+  /** As given, in the order given. */
+  readonly matrix: readonly MatrixFlag[];
   readonly trace: string | undefined;
   readonly fish: boolean;
   readonly fix: boolean;
@@ -49,6 +55,16 @@ const size = (text: string): number => {
     throw new InvalidArgumentError('It must be a size: 500M, 2G, 1.5T, or a number of bytes.');
   return bytes;
 };
+
+export function matrixFlag(text: string): MatrixFlag {
+  const at = text.indexOf('=');
+  const values = text.slice(at + 1).split(',');
+  if (at < 1 || values.includes(''))
+    throw new ResError('usage', `--matrix ${text}: a param is given values as NAME=VALUE,VALUE`);
+  return [text.slice(0, at), values];
+}
+
+const COMMON = 'Common flags:';
 
 const make = {
   json: () => new Option('--json', 'print one JSON object; schemas/ has its shape'),
@@ -81,6 +97,16 @@ const make = {
       'mermaid',
       'json',
     ]),
+  exportFormat: () =>
+    new Option('--format <FORMAT>', 'what is written (default: ro-crate)').choices(['ro-crate']),
+  license: () => new Option('--license <TEXT>', 'under which licence: a URL, or words'),
+  matrix: () =>
+    new Option(
+      '--matrix <NAME=VALUE,...>',
+      'all these values of a param in one graph; several: all combinations',
+    )
+      .argParser((text: string, before?: readonly MatrixFlag[]) => [...(before ?? []), matrixFlag(text)])
+      .helpGroup(COMMON),
   trace: () =>
     new Option('--trace <FILE>', 'write what ran when, for Perfetto or chrome://tracing (trace format)'),
   fish: () => new Option('--fish', 'lines for fish'),
@@ -100,8 +126,6 @@ export type FlagName = keyof typeof make;
 export function option(name: FlagName): Option {
   return make[name]();
 }
-
-const COMMON = 'Common flags:';
 
 /**
  * Those that every command takes, before its name or after it; `-f` only those that are about a manifest. `-C` and `-f`
@@ -167,6 +191,8 @@ export function readFlags(options: Readonly<Record<string, unknown>>): Flags {
     progress: oneOf(['fancy', 'plain', 'json'], text('progress')) ?? 'auto',
     sha256: on('sha256'),
     format: text('format'),
+    license: text('license'),
+    matrix: matrixFlags(options.matrix),
     trace: text('trace'),
     fish: on('fish'),
     fix: on('fix'),
@@ -178,6 +204,10 @@ export function readFlags(options: Readonly<Record<string, unknown>>): Flags {
     verbose: on('verbose'),
     color: oneOf(['always', 'never'], text('color')) ?? 'auto',
   };
+}
+
+function matrixFlags(value: unknown): readonly MatrixFlag[] {
+  return Array.isArray(value) ? value : [];
 }
 
 function oneOf<T extends string>(known: readonly T[], text: string | undefined): T | undefined {

@@ -5,6 +5,7 @@ import { existsSync, realpathSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { freezeGraph, type Locate, thawGraph } from '../graph/frozen.js';
 import { type GraphRequest, type LoadedGraph, loadGraph, loadGraphOf } from '../graph/load.js';
+import type { Matrix } from '../graph/matrix.js';
 import { parseMirrors } from '../manifest/mirrors.js';
 import { readText, shownPath } from '../manifest/text.js';
 import { ResError } from '../model/error.js';
@@ -28,6 +29,8 @@ interface Head {
   readonly reals: readonly (readonly [path: string, real: string])[];
   readonly params: readonly ParamDeclaration[];
   readonly set: Readonly<Record<string, string>>;
+  /** Empty for one combination of params. */
+  readonly matrix: Matrix;
   readonly env: readonly string[];
   readonly envDigest: string;
 }
@@ -91,6 +94,7 @@ function textOf(build: string, request: GraphRequest, loaded: LoadedGraph, env: 
     reals,
     params: graph.manifest.params,
     set: request.set,
+    matrix: request.matrix ?? {},
     env,
     envDigest: envDigest(request.env, env),
   };
@@ -112,9 +116,11 @@ function keptFor(manifest: string, cwd: string, build: string): Kept | undefined
   return kept;
 }
 
-function isFor(head: Head, { set, env }: GraphRequest): boolean {
+function isFor(head: Head, { set, matrix = {}, env }: GraphRequest): boolean {
   const names = Object.keys(set);
   return (
+    // The order of the values is that of the nodes.
+    JSON.stringify(head.matrix) === JSON.stringify(matrix) &&
     names.length === Object.keys(head.set).length &&
     names.every((name) => Object.hasOwn(head.set, name) && head.set[name] === set[name]) &&
     envDigest(env, head.env) === head.envDigest

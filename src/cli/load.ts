@@ -1,5 +1,5 @@
 // The manifest that a command is about, as a graph, as an open workspace, and as the nodes that were asked for.
-import { selectNodes } from '../graph/select.js';
+import { namedNodes, selectNodes } from '../graph/select.js';
 import { findManifest } from '../manifest/find.js';
 import { ResError } from '../model/error.js';
 import type { Graph } from '../model/graph.js';
@@ -19,8 +19,8 @@ export function manifestFile({ file, dir }: ManifestContext): string {
 
 /** Throws ResError `manifest-not-found`, `manifest-invalid`, `param-value`, `unknown-param`. */
 export async function loadContextGraph(context: ManifestContext): Promise<Graph> {
-  const { cwd, set, env, build } = context;
-  return loadKeptGraph({ file: manifestFile(context), cwd, set, env, kinds: references }, build);
+  const { cwd, set, matrix = {}, env, build } = context;
+  return loadKeptGraph({ file: manifestFile(context), cwd, set, matrix, env, kinds: references }, build);
 }
 
 /** Says on stderr what of the workspace's state is damaged: it is found out again, and the user may have a disk that fails. */
@@ -39,8 +39,11 @@ export function select(graph: Graph, names: readonly string[]): readonly string[
   return selectNodes(graph, names);
 }
 
-/** The one node named. Throws ResError `unknown-node`. */
+/** The one node named. Throws ResError `unknown-node`; `usage` for a name that several have with --matrix. */
 export function checkNode(graph: Graph, name: string): string {
-  selectNodes(graph, [name]);
-  return name;
+  const [first, ...others] = namedNodes(graph, [name]);
+  if (first !== undefined && others.length === 0) return first;
+  throw new ResError('usage', `\`${name}\` is ${others.length + 1} nodes with --matrix`, {
+    hint: `name one of them: ${[first, ...others].slice(0, 20).join(' ')}${others.length >= 20 ? ' …' : ''}`,
+  });
 }

@@ -58,7 +58,7 @@ export function createProgram(
       .command(spec.name)
       .description(spec.summary)
       .usage([...(spec.args === '' ? [] : [spec.args.replace(/[<>]/g, '')]), '[flags]'].join(' '));
-    if (spec.args !== '') command.addArgument(new Argument(spec.args));
+    for (const arg of spec.args.split(' ')) if (arg !== '') command.addArgument(new Argument(arg));
     if (wanted === undefined || wanted === spec.name) {
       for (const name of spec.flags) command.addOption(option(name));
       addCommonFlags(command, spec.manifest, params, assigned);

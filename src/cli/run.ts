@@ -10,6 +10,7 @@ import { type CommandSpec, commands } from './commands.js';
 import type { Context } from './context.js';
 import { readFlags } from './flags.js';
 import type { Host } from './host.js';
+import { readMatrix } from './matrix.js';
 import { createOutput } from './output.js';
 import { version } from './package.js';
 import { createProgram } from './program.js';
@@ -90,6 +91,7 @@ async function runScanned(
         cwd,
         file: scanned.file,
         set: Object.fromEntries(assigned),
+        matrix: readMatrix(flags.matrix, assigned),
         build: host.build,
         out: createOutput(host.stdout, heard ? { ...output, heard: heard.stdout } : output),
         err: createOutput(host.stderr, heard ? { ...output, heard: heard.stderr } : output),

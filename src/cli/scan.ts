@@ -15,6 +15,7 @@ export interface Scanned {
 const SHORT_WITH_VALUE = 'Cfj';
 const LONG_WITH_VALUE: ReadonlySet<string> = new Set([
   '--set',
+  '--matrix',
   '--color',
   '--jobs',
   '--for',

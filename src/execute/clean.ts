@@ -1,7 +1,8 @@
 // `res clean`: what res made is removed, and nothing else.
 
 import { rm, rmdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, relative } from 'node:path';
+import { plainName } from '../model/node.js';
 import type { CleanReport } from '../model/report.js';
 import { occupantOf } from '../plan/places.js';
 import type { Workspace } from '../plan/workspace.js';
@@ -39,12 +40,19 @@ export async function clean(
   try {
     workspace.state.reload();
     const wanted = names.length === 0 ? undefined : new Set(names);
+    const places = new Map(names.map((name) => [workspace.graph.nodes.get(name)?.output, name]));
+    const { outputDir } = workspace.graph.manifest;
+    // A build of other combinations of params may have called the node by another name.
+    const isWanted = (path: string, maker: string): boolean =>
+      wanted?.has(maker) === true ||
+      wanted?.has(plainName(maker)) === true ||
+      plainName(places.get(relative(outputDir, path)) ?? '') === maker;
     const removed: CleanReport['removed'][number][] = [];
     const kept: string[] = [];
     const folders = new Set<string>();
     for (const [path, { node, size }] of [...workspace.state.outputs.entries()]) {
       throwIfInterrupted(options.signal);
-      if (wanted && !wanted.has(node)) continue;
+      if (wanted && !isWanted(path, node)) continue;
       const { is } = await occupantOf(workspace, path, null);
       if (is === 'changed' && !options.force) {
         kept.push(path);

@@ -1,6 +1,7 @@
 // What builds leave behind that no build needs: downloads that nobody goes on with, logs of nodes that are no more.
 import { lstat, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import { plainName } from '../model/node.js';
 import type { GcClass } from '../model/report.js';
 import type { Workspace } from '../plan/workspace.js';
 import { diskUsage } from '../store/disk-usage.js';
@@ -88,8 +89,9 @@ async function buildRecords(folder: string): Promise<readonly Leaving[]> {
 }
 
 async function logs({ paths, graph }: Workspace): Promise<readonly Leaving[]> {
+  const known = new Set([...graph.nodes.keys()].map(plainName));
   const gone = (await namesIn(paths.logs)).filter(
-    (name) => name.endsWith('.log') && !graph.nodes.has(name.slice(0, -'.log'.length)),
+    (name) => name.endsWith('.log') && !known.has(plainName(name.slice(0, -'.log'.length))),
   );
   return Promise.all(gone.map((name) => leaving('logs', [join(paths.logs, name)])));
 }

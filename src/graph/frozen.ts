@@ -18,6 +18,7 @@ interface Extra {
   readonly keep?: Keep;
   readonly verify?: Verify;
   readonly variants?: readonly Variant[];
+  readonly combinations?: readonly Readonly<Record<string, string>>[];
 }
 
 /** Index in `makers`; recipe; role and number of each reference in turn, roles as indexes in `roles`; output, or 0. */
@@ -117,16 +118,18 @@ function thawNode(
     ...whole,
     ...(extra.description === undefined ? {} : { description: extra.description }),
     ...(extra.verify === undefined ? {} : { verify: extra.verify }),
+    ...(extra.combinations === undefined ? {} : { combinations: extra.combinations }),
   };
 }
 
-function extraOf({ description, executable, keep, verify, variants }: Node): Extra | undefined {
+function extraOf({ description, executable, keep, verify, variants, combinations }: Node): Extra | undefined {
   const extra: Extra = {
     ...(description === undefined ? {} : { description }),
     ...(executable ? { executable } : {}),
     ...(keep === 'auto' ? {} : { keep }),
     ...(verify === undefined ? {} : { verify }),
     ...(variants.length === 0 ? {} : { variants }),
+    ...(combinations === undefined ? {} : { combinations }),
   };
   return Object.keys(extra).length === 0 ? undefined : extra;
 }

@@ -1,6 +1,7 @@
 // A manifest file -> the graph, or one error with all that is wrong with the manifest.
 
 import { manifestError, sortDiagnostics } from '../manifest/diagnostics.js';
+import { type ManifestFiles, readManifestFiles } from '../manifest/files.js';
 import { type LoadedManifest, loadManifest, type ManifestRequest } from '../manifest/load.js';
 import { suggest } from '../manifest/nearest.js';
 import type { UsageProblem } from '../manifest/params.js';
@@ -8,12 +9,15 @@ import type { Diagnostic } from '../model/diagnostic.js';
 import { ResError } from '../model/error.js';
 import type { Graph } from '../model/graph.js';
 import type { KindReferences, Node } from '../model/node.js';
+import { type Combination, combinationsOf, type Matrix, uniteGraphs } from './matrix.js';
 import { findReferences, type PlacedReference } from './references.js';
 import { topology } from './topology.js';
 
 export interface GraphRequest extends ManifestRequest {
   /** How to find the references of every kind key. */
   readonly kinds: ReadonlyMap<string, KindReferences>;
+  /** Params that are to have several values: all combinations become one graph. */
+  readonly matrix?: Matrix;
 }
 
 /**
@@ -30,7 +34,45 @@ export interface LoadedGraph extends Pick<LoadedManifest, 'sources' | 'reals'> {
 
 /** `loadGraph`, with what it was made of. */
 export function loadGraphOf(request: GraphRequest): LoadedGraph {
-  const loaded = loadManifest(request);
+  const combinations = combinationsOf(request.matrix ?? {});
+  if (combinations.length === 1) return loadWith(request, combinations[0] ?? {});
+  const files = readManifestFiles(request.file, request.cwd);
+  const right: Combination[] = [];
+  const wrong: { readonly error: ResError; readonly values: ParamValues }[] = [];
+  let made: LoadedGraph | undefined;
+  for (const values of combinations) {
+    try {
+      made = loadWith(request, values, files);
+      right.push({ values, graph: made.graph });
+    } catch (error) {
+      if (!(error instanceof ResError) || error.code !== 'manifest-invalid') throw error;
+      wrong.push({ error, values });
+    }
+  }
+  const [flaw] = wrong;
+  if (flaw) throw right.length > 0 ? onlyFor(flaw) : flaw.error;
+  const [first, ...rest] = right;
+  if (!made || !first) throw new Error('there is no combination');
+  const shown = files.all.map(({ source }) => source.shown);
+  return { ...made, graph: uniteGraphs([first, ...rest], request.kinds, shown) };
+}
+
+/** The manifest is right for other values. */
+function onlyFor({ error, values }: { readonly error: ResError; readonly values: ParamValues }): ResError {
+  const chosen = Object.entries(values).map(([name, value]) => `${name}=${value}`);
+  const diagnostics = error.diagnostics.map((each) => ({
+    ...each,
+    message: `${each.message}, with ${chosen.join(' ')}`,
+  }));
+  const { code, message, hint } = error;
+  return new ResError(code, message, hint === undefined ? { diagnostics } : { diagnostics, hint });
+}
+
+type ParamValues = Readonly<Record<string, string>>;
+
+/** @param values of params, beside those that the request sets */
+function loadWith(request: GraphRequest, values: ParamValues, read?: ManifestFiles): LoadedGraph {
+  const loaded = loadManifest({ ...request, set: { ...request.set, ...values } }, read);
   const { manifest, names, flawed, files } = loaded;
   const problems = [...loaded.problems];
   const complain = (problem: Diagnostic) => void problems.push(problem);

@@ -78,7 +78,8 @@ function recipeProblem(
   }
 }
 
-function referencesOf(
+/** All of a node, `sums` of `verify` last, whether they are real or not. */
+export function referencesOf(
   node: NodeDeclaration,
   kinds: ReadonlyMap<string, KindReferences>,
 ): readonly PlacedReference[] {

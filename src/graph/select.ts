@@ -3,7 +3,9 @@
 import { suggest } from '../manifest/nearest.js';
 import { ResError } from '../model/error.js';
 import type { Graph } from '../model/graph.js';
+import { plainName } from '../model/node.js';
 import { expandGroups } from './groups.js';
+import { namePart } from './matrix.js';
 
 export { expandGroups } from './groups.js';
 
@@ -13,18 +15,58 @@ export { expandGroups } from './groups.js';
  * Throws ResError `unknown-node`.
  */
 export function selectNodes(graph: Graph, names: readonly string[]): readonly string[] {
-  const unknown = names.filter((name) => !graph.nodes.has(name));
-  const [first, ...others] = unknown;
+  return expandGroups(graph, names.length > 0 ? namedNodes(graph, names) : defaultNodes(graph));
+}
+
+/**
+ * The nodes that names of a user stand for, groups as they are. In a graph of several combinations of params a plain name
+ * stands for the node in all of them, and `NAME@param=value` for it where the param has that value.
+ * Throws ResError `unknown-node`.
+ */
+export function namedNodes(graph: Graph, names: readonly string[]): readonly string[] {
+  const found = names.map((name) => nodesCalled(graph, name));
+  const [first, ...others] = names.filter((_, i) => found[i]?.length === 0);
   if (first !== undefined) {
     const message = `no node is called \`${first}\``;
-    const hint = suggest(first, graph.nodes.keys(), 'nodes') ?? '`res list` shows all nodes';
+    const hint = nearNode(graph, first, 'nodes') ?? '`res list` shows all nodes';
     const diagnostics = others.map((name) => {
-      const near = suggest(name, graph.nodes.keys());
+      const near = nearNode(graph, name);
       return { message: `no node is called \`${name}\``, ...(near === undefined ? {} : { hint: near }) };
     });
     throw new ResError('unknown-node', message, { hint, diagnostics });
   }
-  return expandGroups(graph, names.length > 0 ? names : defaultNodes(graph));
+  return found.flat();
+}
+
+function nodesCalled(graph: Graph, name: string): readonly string[] {
+  if (graph.nodes.has(name)) return [name];
+  const plain = plainName(name);
+  const wanted = name.slice(plain.length + 1).split(',');
+  if (name.endsWith('@')) return [];
+  return [...graph.nodes.values()]
+    .filter((node) => plainName(node.name) === plain && node.combinations !== undefined)
+    .filter(
+      ({ combinations }) =>
+        name === plain ||
+        combinations?.some((values) => {
+          const had = new Set(Object.entries(values).map(([param, value]) => namePart(param, value)));
+          return wanted.every((part) => had.has(part));
+        }),
+    )
+    .map((node) => node.name);
+}
+
+/** A hint at what may be meant. */
+function nearNode(graph: Graph, name: string, all?: string): string | undefined {
+  const plain = plainName(name);
+  const known = new Set([...graph.nodes.keys()].map(plainName));
+  if (!known.has(plain)) return suggest(plain, known, all);
+  // The node is there, and not for these values.
+  const own = [...graph.nodes.keys()].filter((each) => plainName(each) === plain);
+  const [only] = own;
+  if (own.length === 1 && only === plain && graph.nodes.get(plain)?.combinations === undefined)
+    return `\`${name}\` is there with --matrix; without it there is \`${plain}\``;
+  return suggest(name, own, 'nodes');
 }
 
 /** The names and everything they need, in the graph's order. Names that are not nodes are left out. */

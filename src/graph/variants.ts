@@ -1,7 +1,7 @@
 // The support table: which row of a node's `variants` holds, and what to say about it.
 import { ResError } from '../model/error.js';
 import type { Graph } from '../model/graph.js';
-import type { NodeDeclaration, Variant } from '../model/node.js';
+import type { Node, NodeDeclaration, Variant } from '../model/node.js';
 import { closure } from './select.js';
 
 type ParamValues = Readonly<Record<string, string>>;
@@ -22,19 +22,27 @@ export function variantOf(
  * With a tool (`gem5`), throws ResError `variant-unsupported` when one is not known to work with it.
  */
 export function checkVariants(graph: Graph, names: readonly string[], forTool?: string): readonly string[] {
-  const { paramValues } = graph.manifest;
-  const warnings = new Map<string, string[]>();
+  const warnings = new Map<string, Set<string>>();
   for (const name of closure(graph, names)) {
     const node = graph.nodes.get(name);
     if (!node || node.variants.length === 0) continue;
-    const variant = variantOf(node, paramValues);
-    if (forTool !== undefined && !worksWith(variant, forTool)) throw unsupported(node, paramValues, forTool);
-    const warning = warningFor(node, variant, paramValues);
-    if (warning === undefined) continue;
-    const label = variant?.label === undefined ? '' : ` (${variant.label})`;
-    warnings.set(warning, [...(warnings.get(warning) ?? []), name + label]);
+    for (const paramValues of valuesOf(graph, node)) {
+      const variant = variantOf(node, paramValues);
+      if (forTool !== undefined && !worksWith(variant, forTool))
+        throw unsupported(node, paramValues, forTool);
+      const warning = warningFor(node, variant, paramValues);
+      if (warning === undefined) continue;
+      const label = variant?.label === undefined ? '' : ` (${variant.label})`;
+      warnings.set(warning, (warnings.get(warning) ?? new Set()).add(name + label));
+    }
   }
-  return Array.from(warnings, ([warning, nodes]) => `${warning}: ${nodes.join(', ')}`);
+  return Array.from(warnings, ([warning, nodes]) => `${warning}: ${[...nodes].join(', ')}`);
+}
+
+/** The values of all params for which a node stands in the graph: one set of them, or one for each combination. */
+export function valuesOf({ manifest }: Graph, { combinations }: Node): readonly ParamValues[] {
+  const { paramValues } = manifest;
+  return combinations?.map((values) => ({ ...paramValues, ...values })) ?? [paramValues];
 }
 
 /** A row that says nothing of tools leaves none out. */

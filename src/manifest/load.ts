@@ -5,7 +5,7 @@ import type { Env } from '../model/env.js';
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from '../model/json.js';
 import type { Manifest, Mirror } from '../model/manifest.js';
 import { complaints } from './complaints.js';
-import { readManifestFiles } from './files.js';
+import { type ManifestFiles, readManifestFiles } from './files.js';
 import { fillValue, readAsTyped } from './fill.js';
 import { interpolate } from './interpolate.js';
 import { lockPath } from './lockfile.js';
@@ -51,10 +51,13 @@ const DEFAULT_OUTPUT_DIR = 'resources';
 /** Read before the params are known, or checked a node at a time. */
 const NOT_FILLED: ReadonlySet<string> = new Set(['res', 'params', 'vars', 'include', 'artifacts', 'targets']);
 
-/** Throws ResError `manifest-not-found`, or `config-invalid` for a bad RES_MIRRORS. */
-export function loadManifest({ file, cwd, set, env }: ManifestRequest): LoadedManifest {
+/**
+ * Throws ResError `manifest-not-found`, or `config-invalid` for a bad RES_MIRRORS.
+ * @param read the files, where they have been read for another combination of params
+ */
+export function loadManifest({ file, cwd, set, env }: ManifestRequest, read?: ManifestFiles): LoadedManifest {
   const envMirrors = parseMirrors(env.RES_MIRRORS ?? '');
-  const { root, all, problems: fileProblems, incomplete, reals } = readManifestFiles(file, cwd);
+  const { root, all, problems: fileProblems, incomplete, reals } = read ?? readManifestFiles(file, cwd);
   const problems = [...fileProblems];
   const usage: UsageProblem[] = [];
   // What the YAML says wrongly is no value: there is nothing more to say about it.

@@ -41,6 +41,7 @@ export const RESERVED_FLAGS: ReadonlySet<string> = new Set([
   'json',
   'keep-days',
   'keep-going',
+  'license',
   'matrix',
   'max-size',
   'no-color',

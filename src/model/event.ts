@@ -49,7 +49,17 @@ export type BuildEvent =
   | { readonly type: 'skipped'; readonly node: string; readonly because: string }
   | { readonly type: 'failed'; readonly node: string; readonly error: ErrorReport }
   | { readonly type: 'warning'; readonly message: string; readonly hint: string | null }
-  | ({ readonly type: 'summary' } & BuildResult);
+  | ({ readonly type: 'summary' } & BuildResult)
+  /** Of `watch`: files have other content, and are the reason for the build that comes next. */
+  | { readonly type: 'changed'; readonly files: readonly Change[] }
+  /** Of `watch`: the number of files that are there and under watch; nothing is done until one changes. */
+  | { readonly type: 'watching'; readonly files: number };
+
+export interface Change {
+  /** Absolute. */
+  readonly path: string;
+  readonly change: 'changed' | 'new' | 'gone';
+}
 
 export type EventListener = (event: BuildEvent) => void;
 

@@ -53,6 +53,17 @@ export interface NodeDeclaration {
 export interface Node extends NodeDeclaration {
   /** In order of meaning; `sums` of `verify` last. */
   readonly references: readonly Reference[];
+  /**
+   * In a graph of several combinations of params: those in which the node is this one, each with the params that differ.
+   * Its name is then `NAME@param=value,...`, or the plain one where it is the same in all.
+   */
+  readonly combinations?: readonly Readonly<Record<string, string>>[];
+}
+
+/** The name that the manifest has for a node, whatever combination of params it is for. */
+export function plainName(name: string): string {
+  const at = name.indexOf('@');
+  return at < 0 ? name : name.slice(0, at);
 }
 
 /**

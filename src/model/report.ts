@@ -1,4 +1,5 @@
 // What the engine reports back: results of commands as data, for the command line, for JSON and for the library.
+import type { JsonObject } from './json.js';
 import type { Plan } from './plan.js';
 
 export interface UpdateReport {
@@ -127,4 +128,57 @@ export interface PlannedBuild {
   readonly space: SpaceEstimate;
   /** Sources that could not be asked because the network was out of reach. */
   readonly unresolved: readonly { readonly node: string; readonly message: string }[];
+}
+
+/** Where content comes from. No secret of a URL is in it. */
+export interface Provenance {
+  readonly node: string;
+  /** The values in force of all params. */
+  readonly params: Readonly<Record<string, string>>;
+  /** The manifest, what it includes, and the lock. */
+  readonly manifest: readonly ProvenanceFile[];
+  /** Files of the node; named by their path below output-dir where they have one, else by the item's name. */
+  readonly outputs: readonly ProvenanceFile[];
+  /** All files from outside that the node is made of. */
+  readonly sources: readonly ProvenanceSource[];
+  /** How it is made, inputs first; the last one is the node itself. */
+  readonly steps: readonly ProvenanceStep[];
+  /** ms since 1970, UTC; null where it is not known. */
+  readonly startedAt: number | null;
+  readonly finishedAt: number | null;
+}
+
+export interface ProvenanceFile {
+  readonly name: string;
+  /** Absolute. */
+  readonly path: string;
+  /** Hex. */
+  readonly sha256: string;
+  /** Bytes. */
+  readonly size: number;
+}
+
+export interface ProvenanceSource {
+  readonly node: string;
+  readonly name: string;
+  /** Of a file of the workspace, relative to the manifest's folder. */
+  readonly path: string | null;
+  readonly url: string | null;
+  readonly sha256: string | null;
+  readonly size: number | null;
+  /** As the lock calls it. */
+  readonly source: string | null;
+  /** A tag or commit. */
+  readonly release: string | null;
+}
+
+export interface ProvenanceStep {
+  readonly node: string;
+  readonly kind: string;
+  readonly recipe: JsonObject;
+  readonly inputs: readonly { readonly role: string; readonly node: string }[];
+  readonly tools: Readonly<Record<string, string>>;
+  readonly key: string | null;
+  /** Its content was changed by a person, and accepted as it was. */
+  readonly asIs: boolean;
 }

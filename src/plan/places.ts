@@ -6,7 +6,7 @@ import type { Content, Item } from '../model/content.js';
 import type { Digest } from '../model/digest.js';
 import { ResError } from '../model/error.js';
 import { sawLink } from '../model/looks.js';
-import type { Node } from '../model/node.js';
+import { type Node, plainName } from '../model/node.js';
 import { expandPath } from '../sources/path.js';
 import { errorCode, ioError } from '../store/files.js';
 import { algorithmOf } from '../store/hashing.js';
@@ -83,7 +83,8 @@ export async function leftovers(
   if (paths.has(folder)) return [];
   const found: (OutputPath & { readonly item: Item })[] = [];
   for (const [path, { type, size, node: maker }] of [...workspace.state.outputs.entries()]) {
-    if (maker !== node.name || !path.startsWith(`${folder}/`) || paths.has(path)) continue;
+    if (plainName(maker) !== plainName(node.name) || !path.startsWith(`${folder}/`) || paths.has(path))
+      continue;
     const occupant = await occupantOf(workspace, path, null);
     if (occupant.is !== 'ours') continue;
     found.push({ path, item: { name: basename(path), type, digest: occupant.digest, size } });

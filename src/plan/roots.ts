@@ -1,7 +1,6 @@
 // What a workspace refers to in its store: what `gc` must leave there.
 import { type Digest, isDigest, sha256Digest } from '../model/digest.js';
-import type { Node } from '../model/node.js';
-import type { State } from '../store/state.js';
+import { type Node, plainName } from '../model/node.js';
 import { makerOf } from './registry.js';
 import type { Workspace } from './workspace.js';
 
@@ -18,29 +17,32 @@ export interface Roots {
 export function rootsOf({ graph, state, lock }: Workspace): Roots {
   const digests = new Set<Digest>();
   const kept = new Set<Digest>();
-  for (const node of graph.nodes.values()) {
-    const record = state.nodes.get(node.name);
-    for (const input of record?.action?.inputs ?? []) for (const digest of input.digests) digests.add(digest);
-    for (const digest of contentOf(node, state, lock)) {
-      digests.add(digest);
-      // Said since the node last ran, perhaps.
-      if (node.keep === 'always') kept.add(digest);
-    }
+  // By plain names: builds of several combinations of params at once have records under longer ones.
+  const nodes = new Map([...graph.nodes.values()].map((node) => [plainName(node.name), node]));
+  const refer = (node: Node, digest: Digest) => {
+    digests.add(digest);
+    // Said since the node last ran, perhaps.
+    if (node.keep === 'always') kept.add(digest);
+  };
+  for (const node of graph.nodes.values())
+    for (const digest of lockedContent(node, lock)) refer(node, digest);
+  for (const [name, record] of state.nodes.entries()) {
+    const node = nodes.get(plainName(name));
+    if (!node) continue;
+    for (const input of record.action?.inputs ?? []) for (const digest of input.digests) digests.add(digest);
+    for (const { digest } of state.traces.get(record.key)?.content ?? []) refer(node, digest);
   }
   for (const [, { digest }] of state.outputs.entries()) digests.add(digest);
   for (const [digest, name] of state.kept.entries())
-    if (isDigest(digest) && graph.nodes.get(name)?.keep === 'always') kept.add(digest);
+    if (isDigest(digest) && nodes.get(plainName(name))?.keep === 'always') kept.add(digest);
   return { digests, kept };
 }
 
-function contentOf(node: Node, state: State, lock: Workspace['lock']): readonly Digest[] {
-  const record = state.nodes.get(node.name);
-  const trace = record && state.traces.get(record.key);
-  const made = (trace?.content ?? []).map(({ digest }) => digest);
+function lockedContent(node: Node, lock: Workspace['lock']): readonly Digest[] {
   const maker = makerOf(node);
-  if (maker.is !== 'source' || maker.source.place === 'workspace') return made;
+  if (maker.is !== 'source' || maker.source.place === 'workspace') return [];
   const locked = lock.get(maker.source.identity(node.recipe))?.files ?? [];
-  return [...made, ...locked.flatMap(({ sha256 }) => (sha256 === undefined ? [] : sha256Digest(sha256)))];
+  return locked.flatMap(({ sha256 }) => (sha256 === undefined ? [] : sha256Digest(sha256)));
 }
 
 /** Others who use the store are to find what was made here, and to leave what this workspace refers to. Only while joined. */

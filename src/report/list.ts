@@ -1,7 +1,7 @@
 // What `res list` says: the nodes, and the support table of their variants.
-import { variantOf } from '../graph/variants.js';
+import { valuesOf, variantOf } from '../graph/variants.js';
 import type { Graph } from '../model/graph.js';
-import type { Node, NodeSection, Variant } from '../model/node.js';
+import { type Node, type NodeSection, plainName, type Variant } from '../model/node.js';
 import type { Page } from './paint.js';
 import { table } from './table.js';
 
@@ -56,7 +56,7 @@ export function listJson(graph: Graph, names: readonly string[]): ListJson {
         label: variant.label ?? null,
         state: variant.state ?? null,
         works_with: variant.worksWith ?? [],
-        current: variantOf(node, manifest.paramValues) === variant,
+        current: isCurrent(graph, node, variant),
       })),
     })),
   };
@@ -65,7 +65,7 @@ export function listJson(graph: Graph, names: readonly string[]): ListJson {
 export function listText(graph: Graph, names: readonly string[], page: Page): string[] {
   const nodes = nodesOf(graph, names);
   if (nodes.length === 0) return ['the manifest has no nodes'];
-  const variants = nodes.flatMap((node) => node.variants.map((variant) => ({ node, variant })));
+  const variants = variantRows(graph, nodes);
   return [
     ...table(
       [
@@ -88,15 +88,31 @@ export function listText(graph: Graph, names: readonly string[], page: Page): st
 
 const STATE_COLOURS = { stable: 'green', experimental: 'yellow', deprecated: 'red' } as const;
 
-function variantTable(
-  variants: readonly { readonly node: Node; readonly variant: Variant }[],
-  graph: Graph,
-  page: Page,
-): string[] {
+interface VariantRow {
+  /** As the manifest has it: in a graph of several combinations of params, what is in all tables of a node stands once. */
+  readonly name: string;
+  readonly variant: Variant;
+  readonly current: boolean;
+}
+
+function variantRows(graph: Graph, nodes: readonly Node[]): readonly VariantRow[] {
+  const rows = new Map<string, VariantRow>();
+  for (const node of nodes) {
+    const name = plainName(node.name);
+    for (const variant of node.variants) {
+      const identity = `${name} ${JSON.stringify(variant)}`;
+      const current = isCurrent(graph, node, variant) || rows.get(identity)?.current === true;
+      rows.set(identity, { name, variant, current });
+    }
+  }
+  return [...rows.values()];
+}
+
+function variantTable(variants: readonly VariantRow[], graph: Graph, page: Page): string[] {
   const params = [...new Set(variants.flatMap(({ variant }) => Object.keys(variant.when)))];
-  const rows = variants.map(({ node, variant }) => [
-    variantOf(node, graph.manifest.paramValues) === variant ? '*' : ' ',
-    node.name,
+  const rows = variants.map(({ name, variant, current }) => [
+    current ? '*' : ' ',
+    name,
     ...params.map((param) => variant.when[param] ?? ''),
     variant.label ?? '',
     variant.state === undefined ? '' : { text: variant.state, colour: STATE_COLOURS[variant.state] },
@@ -112,6 +128,10 @@ function variantTable(
   ];
   const values = Object.entries(graph.manifest.paramValues).map(([name, value]) => `${name} ${value}`);
   return [...table(columns, rows, page), '', `* with the params in force: ${values.join(', ')}`];
+}
+
+function isCurrent(graph: Graph, node: Node, variant: Variant): boolean {
+  return valuesOf(graph, node).some((values) => variantOf(node, values) === variant);
 }
 
 function nodesOf(graph: Graph, names: readonly string[]): Node[] {

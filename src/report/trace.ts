@@ -67,7 +67,23 @@ export function traceRecorder(now: () => number): { listener(event: BuildEvent):
     trace() {
       // What was interrupted, or failed under the name of a node that streams into it.
       for (const node of [...running.keys()]) end(node, { unfinished: true });
-      return { displayTimeUnit: 'ms', traceEvents };
+      return { displayTimeUnit: 'ms', traceEvents: [...traceEvents, ...rowNames(traceEvents)] };
     },
   };
+}
+
+/** Perfetto shows them in the place of numbers of threads. */
+function rowNames(events: readonly TraceEvent[]): readonly TraceEvent[] {
+  const rows = [...new Set(events.filter(({ ph }) => ph === 'X').map(({ tid }) => tid))].sort(
+    (a, b) => a - b,
+  );
+  return rows.map((tid) => ({
+    name: 'thread_name',
+    cat: '__metadata',
+    ph: 'M',
+    ts: 0,
+    pid: 1,
+    tid,
+    args: { name: `at a time: ${tid}` },
+  }));
 }

@@ -200,7 +200,8 @@ function decodeOutput(value: unknown): OutputRecord | undefined {
   return isDigest(previous) ? { ...record, previous } : undefined;
 }
 
-function decodeNode(value: unknown): NodeRecord | undefined {
+/** Undefined for what is no record. */
+export function decodeNode(value: unknown): NodeRecord | undefined {
   if (!isFields(value)) return undefined;
   const { key, status, at, durationMs, error } = value;
   if (typeof key !== 'string' || (status !== 'done' && status !== 'failed')) return undefined;

@@ -10,7 +10,7 @@ const MANIFEST = `res: 1
 params:
   arch: { default: amd64, enum: [amd64, arm64] }
 artifacts:
-  kernel: { url: "file:///kernel", output: kernel }
+  kernel: { url: "file:///kernel-\${arch}", output: "kernel-\${arch}" }
 targets:
   kopie: { copy: kernel }
 `;
@@ -35,9 +35,21 @@ describe('what may stand next', () => {
     ['values of a param in one word', ['build', '--arch=ar'], ['--arch=arm64']],
     ['params for --set', ['build', '--set', ''], ['arch=']],
     ['values for --set', ['build', '--set', 'arch=ar'], ['arch=arm64']],
+    ['params for --matrix', ['build', '--matrix', 'a'], ['arch=']],
+    ['values for --matrix', ['build', '--matrix', 'arch='], ['arch=amd64', 'arch=arm64']],
+    ['values for --matrix but those given', ['plan', '--matrix', 'arch=arm64,'], ['arch=arm64,amd64']],
+    [
+      'nodes of --matrix',
+      ['why', '--matrix', 'arch=amd64,arm64', 'kernel@'],
+      ['kernel@arch=amd64', 'kernel@arch=arm64'],
+    ],
+    ['nodes where --matrix is wrong', ['why', '--matrix', 'arch', 'kern'], ['kernel']],
     ['choices of a flag', ['build', '--for', ''], ['qemu', 'gem5']],
     ['nodes', ['build', 'k'], ['kernel', 'kopie']],
     ['nodes behind flags with values', ['build', '--arch', 'arm64', '-j', '2', 'ker'], ['kernel']],
+    ['a file, where one stands before the nodes', ['bundle', ''], []],
+    ['nodes behind a file', ['bundle', 'x.tar', 'ker'], ['kernel']],
+    ['nodes, as many as wanted', ['build', 'kernel', 'kopie', 'ker'], ['kernel']],
     ['nodes behind --', ['build', '--', 'ker'], ['kernel']],
     ['no flags behind --', ['build', '--', '--j'], []],
     ['templates', ['init', 'g'], ['gem5']],
@@ -64,6 +76,8 @@ describe('what may stand next', () => {
 });
 
 describe('in bash', () => {
+  const MATRIX = ['build', '--matrix', 'arch', '=', 'amd64,arm64'];
+
   /** What the function that bash calls leaves for the words of a line. */
   async function bash(words: readonly string[]): Promise<readonly string[]> {
     const { stdout: script } = await res(['completion', 'bash'], { cwd: space.dir });
@@ -71,8 +85,9 @@ describe('in bash', () => {
     chmodSync(space.path('bin/res'), 0o755);
     space.write('complete.bash', script);
     const quoted = ['res', ...words].map((word) => `'${word}'`).join(' ');
+    const line = ['res', ...words].join(' ').replace(/ ?([=@]) ?/g, '$1');
     const run = `set -u; source ./complete.bash; complete -p res >/dev/null || exit 9
-      COMP_WORDS=(${quoted}); COMP_CWORD=${words.length}
+      COMP_WORDS=(${quoted}); COMP_CWORD=${words.length}; COMP_LINE='${line}'; COMP_POINT=${line.length}
       compopt() { :; }
       _res_complete; printf '%s\\n' "\${COMPREPLY[@]}"`;
     const stdout = execFileSync('bash', ['--norc', '-c', run], {
@@ -91,6 +106,10 @@ describe('in bash', () => {
     ['the value behind =', ['build', '--arch', '=', 'ar'], ['arm64']],
     ['the value behind = with nothing typed', ['build', '--arch', '='], ['amd64', 'arm64']],
     ['what follows a value behind =', ['build', '--arch', '=', 'arm64', 'ker'], ['kernel']],
+    ['the value for --set', ['build', '--set', 'arch', '=', 'ar'], ['arm64']],
+    ['a further value for --matrix', ['build', '--matrix', 'arch', '=', 'arm64,'], ['arm64,amd64']],
+    ['a node of --matrix', [...MATRIX, 'ker'], ['kernel', 'kernel@arch=amd64', 'kernel@arch=arm64']],
+    ['what a node of --matrix is for', [...MATRIX, 'kernel', '@', 'arch', '=', 'ar'], ['arm64']],
   ])('completes %s', async (_, words, candidates) => {
     expect(await bash(words)).toEqual(candidates);
   });

@@ -180,3 +180,23 @@ describe('a graph that is kept', () => {
     expect(existsSync(graphFile())).toBe(false);
   });
 });
+
+describe('with --matrix', () => {
+  const BOTH = ['--matrix', 'mode=one,two'];
+
+  it.each([
+    [['list', ...BOTH]],
+    [['list', '--matrix', 'mode=two,one']],
+    [['list', '--matrix', 'mode=two']],
+    [['list', '--mode', 'two']],
+    [['list']],
+    [['status', ...BOTH, '--json']],
+    [['why', 'copied@mode=two', ...BOTH]],
+    [['show', 'copied@mode=two', ...BOTH, '--json']],
+  ])('%s is said as by a parse, whatever was kept before', async (args) => {
+    await res(['list', ...BOTH], at);
+    await expectRight(args);
+    await res(['list', '--matrix', 'mode=one'], at);
+    await expectRight(args);
+  });
+});

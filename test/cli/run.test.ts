@@ -160,7 +160,7 @@ describe('help', () => {
       const groups = [...stdout.matchAll(/^(Options|Common flags|Params of the manifest):$/gm)];
       expect([name, ...groups.map(([, group]) => group)]).toEqual([
         name,
-        ...(flags.length > 0 ? ['Options'] : []),
+        ...(flags.some((flag) => flag !== 'matrix') ? ['Options'] : []),
         'Common flags',
         ...(manifest ? ['Params of the manifest'] : []),
       ]);

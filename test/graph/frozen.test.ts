@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
 import { freezeGraph, thawGraph } from '../../src/graph/frozen.js';
 import { loadGraph } from '../../src/graph/load.js';
+import type { Matrix } from '../../src/graph/matrix.js';
 import type { Graph } from '../../src/model/graph.js';
 import type { Node } from '../../src/model/node.js';
 import { references } from '../../src/plan/registry.js';
@@ -24,8 +25,8 @@ function plain({ manifest, nodes, order }: Graph) {
   };
 }
 
-function load(dir: string): Graph {
-  return loadGraph({ file: `${dir}/resources.yaml`, cwd: dir, set: {}, env: {}, kinds: references });
+function load(dir: string, matrix: Matrix = {}): Graph {
+  return loadGraph({ file: `${dir}/resources.yaml`, cwd: dir, set: {}, env: {}, kinds: references, matrix });
 }
 
 describe('a frozen graph', () => {
@@ -58,6 +59,18 @@ pools: { network: 3 }
 mirrors: [{ from: "https://example.org/", to: ["https://mirror.example.org/"] }]
 `);
     const graph = load(work.dir);
+    expect(plain(thawGraph(freezeGraph(graph), () => PLACE))).toEqual(plain(graph));
+  });
+
+  it('is that of several combinations of params', () => {
+    const work = makeWorkspace(`res: 1
+params: { mode: { default: a } }
+artifacts: { s: { path: in/s } }
+targets: { t: { copy: s, output: "t-\${mode}" }, u: { copy: t } }
+default: [u]
+`);
+    const graph = load(work.dir, { mode: ['a', 'b'] });
+    expect(graph.nodes.get('u@mode=b')?.combinations).toEqual([{ mode: 'b' }]);
     expect(plain(thawGraph(freezeGraph(graph), () => PLACE))).toEqual(plain(graph));
   });
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { loadGraph } from '../../src/graph/load.js';
+import type { Matrix } from '../../src/graph/matrix.js';
 import { formatDiagnostic } from '../../src/manifest/diagnostics.js';
 import type { Env } from '../../src/model/env.js';
 import { ResError } from '../../src/model/error.js';
@@ -28,6 +29,7 @@ export interface Given {
   readonly set?: Record<string, string>;
   readonly env?: Env;
   readonly kinds?: ReadonlyMap<string, KindReferences>;
+  readonly matrix?: Matrix;
 }
 
 export function load(files: string | Files, given: Given = {}): Graph {
@@ -35,8 +37,8 @@ export function load(files: string | Files, given: Given = {}): Graph {
   return loadIn(dir, given);
 }
 
-export function loadIn(dir: string, { set = {}, env = {}, kinds = KINDS }: Given = {}): Graph {
-  return loadGraph({ file: join(dir, 'resources.yaml'), cwd: dir, set, env, kinds });
+export function loadIn(dir: string, { set = {}, env = {}, kinds = KINDS, matrix = {} }: Given = {}): Graph {
+  return loadGraph({ file: join(dir, 'resources.yaml'), cwd: dir, set, env, kinds, matrix });
 }
 
 /** The error that loading gives. */

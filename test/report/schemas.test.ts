@@ -134,6 +134,8 @@ const events: readonly BuildEvent[] = [
   },
   { type: 'warning', message: 'w', hint: null },
   { type: 'summary', ...result },
+  { type: 'changed', files: [{ path: '/a', change: 'new' }] },
+  { type: 'watching', files: 3 },
 ];
 
 describe('an event', () => {

@@ -53,6 +53,17 @@ describe('the trace of a build', () => {
     ]);
   });
 
+  it('names the process and the rows', () => {
+    const recorder = traceRecorder(() => 0);
+    for (const event of [started('a'), started('b'), finished('b')]) recorder.listener(event);
+    const named = recorder.trace().traceEvents.filter(({ ph }) => ph === 'M');
+    expect(named.map(({ name, tid, args }) => [name, tid, args.name])).toEqual([
+      ['process_name', 0, 'res build'],
+      ['thread_name', 1, 'at a time: 1'],
+      ['thread_name', 2, 'at a time: 2'],
+    ]);
+  });
+
   it('says which failed, and which did not come to an end', () => {
     const error = {
       code: 'io',

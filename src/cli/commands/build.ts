@@ -2,7 +2,8 @@
 import { resolve } from 'node:path';
 import { build } from '../../execute/build.js';
 import { ResError } from '../../model/error.js';
-import type { EventListener } from '../../model/event.js';
+import type { BuildResult, EventListener } from '../../model/event.js';
+import type { Workspace } from '../../plan/workspace.js';
 import { resultText } from '../../report/build.js';
 import type { Context } from '../context.js';
 import { createBuildFace } from '../faces/create.js';
@@ -11,7 +12,7 @@ import { openTrace } from '../trace-file.js';
 import { variantWarnings } from '../variants.js';
 
 export async function run(context: Context, names: readonly string[]): Promise<number> {
-  const { flags, out, err } = context;
+  const { flags, out } = context;
   // How long it took, and what ran when, is of this run.
   if (flags.dryRun || flags.json || flags.progress === 'json' || flags.trace !== undefined) context.once();
   if (flags.dryRun && flags.asIs)
@@ -20,7 +21,19 @@ export async function run(context: Context, names: readonly string[]): Promise<n
     });
   if (flags.dryRun) return (await import('./plan.js')).run(context, names);
   const workspace = await openContextWorkspace(context);
-  const requested = select(workspace.graph, names);
+  const result = await buildNodes(context, workspace, select(workspace.graph, names));
+  if (flags.json && flags.progress !== 'json') out.json(result);
+  else if (!flags.json && !flags.quiet) out.line(resultText(result));
+  return result.ok ? 0 : 1;
+}
+
+/** A build as the flags say, with what it shows while it goes on. Rejects with ResError where no node is at fault. */
+export async function buildNodes(
+  context: Context,
+  workspace: Workspace,
+  requested: readonly string[],
+): Promise<BuildResult> {
+  const { flags, err } = context;
   const warnings = variantWarnings(workspace.graph, requested, flags.for);
   // What a live screen wrote of them cannot be written a second time.
   if (warnings.length > 0 && err.isTerminal) context.once();
@@ -30,10 +43,9 @@ export async function run(context: Context, names: readonly string[]): Promise<n
     trace?.listener(event);
     face.listener(event);
   };
-  let result: Awaited<ReturnType<typeof build>>;
   try {
     for (const warning of warnings) listener(warning);
-    result = await build(workspace, requested, {
+    return await build(workspace, requested, {
       ...(flags.jobs === undefined ? {} : { jobs: flags.jobs }),
       keepGoing: flags.keepGoing,
       force: flags.force,
@@ -48,7 +60,4 @@ export async function run(context: Context, names: readonly string[]): Promise<n
     await face.end();
     await trace?.close();
   }
-  if (flags.json && flags.progress !== 'json') out.json(result);
-  else if (!flags.json && !flags.quiet) out.line(resultText(result));
-  return result.ok ? 0 : 1;
 }

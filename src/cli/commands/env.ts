@@ -1,4 +1,5 @@
 // `res env`: shell lines that say where things are, for `eval "$(res env)"`.
+import { ResError } from '../../model/error.js';
 import { envFish, envReport, envSh } from '../../report/env.js';
 import { hang } from '../../report/text.js';
 import type { Context } from '../context.js';
@@ -6,6 +7,13 @@ import { loadContextGraph } from '../load.js';
 
 export async function run(context: Context): Promise<number> {
   const { flags, out, err } = context;
+  const [several] = flags.matrix;
+  if (several) {
+    const [param, [value = '']] = several;
+    throw new ResError('usage', 'res env is about one combination of params: a variable has one value', {
+      hint: `\`res env --${param} ${value}\` says where things are for one of them.`,
+    });
+  }
   const graph = await loadContextGraph(context);
   const { variables, clashes } = envReport(graph.manifest, graph.nodes.values());
   for (const [node, variable] of clashes) {

@@ -1,5 +1,5 @@
 // `res graph`: the graph, coloured by state.
-import { closure } from '../../graph/select.js';
+import { closure, namedNodes } from '../../graph/select.js';
 import { ResError } from '../../model/error.js';
 import type { Graph } from '../../model/graph.js';
 import type { Plan } from '../../model/plan.js';
@@ -11,13 +11,13 @@ import { graphMermaid } from '../../report/graph-mermaid.js';
 import { graphText } from '../../report/graph-text.js';
 import type { Context } from '../context.js';
 import { planAround } from '../known.js';
-import { checkNode, loadContextGraph, select } from '../load.js';
+import { loadContextGraph, select } from '../load.js';
 
 export async function run(context: Context, names: readonly string[]): Promise<number> {
   const { flags, out } = context;
   const graph = await loadContextGraph(context);
   // Groups are drawn, but planned by their members.
-  const asked = names.length > 0 ? names.map((name) => checkNode(graph, name)) : graph.manifest.defaults;
+  const asked = names.length > 0 ? namedNodes(graph, names) : graph.manifest.defaults;
   const roots = asked.length > 0 ? asked : select(graph, []);
   const plan = await stateOf(context, graph, roots);
   const picture = drawing(

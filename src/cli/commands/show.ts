@@ -1,22 +1,21 @@
 // `res show NODE`: all that is known of it.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { digestAlgorithm, digestHex } from '../../model/digest.js';
-import type { NodePlan } from '../../model/plan.js';
+import { plainSums } from '../../execute/plain-sums.js';
 import { lastRun } from '../../plan/record.js';
 import { makerOf } from '../../plan/registry.js';
-import type { Workspace } from '../../plan/workspace.js';
 import { type ShownNode, showJson, showText } from '../../report/show.js';
 import type { Context } from '../context.js';
 import { planAround } from '../known.js';
 import { checkNode, openContextWorkspace } from '../load.js';
 import { logFile } from './log.js';
 
-export async function run(context: Context, [name = '']: readonly string[]): Promise<number> {
+export async function run(context: Context, [asked = '']: readonly string[]): Promise<number> {
   const { flags, out } = context;
   const workspace = await openContextWorkspace(context);
   const { graph } = workspace;
-  const node = graph.nodes.get(checkNode(graph, name));
+  const name = checkNode(graph, asked);
+  const node = graph.nodes.get(name);
   const plan = (await planAround(workspace, [name])).nodes.get(name);
   if (!node || !plan) throw new Error(`${name} is not in its own plan`);
   const maker = makerOf(node);
@@ -30,24 +29,9 @@ export async function run(context: Context, [name = '']: readonly string[]): Pro
     source: source === undefined ? undefined : { id: source, entry: workspace.lock.get(source) },
     lastRun: lastRun(workspace, name),
     log: existsSync(log) ? log : undefined,
-    sha256: flags.sha256 ? await plainChecksums(workspace, plan) : undefined,
+    sha256: flags.sha256 ? await plainSums(workspace, plan) : undefined,
   };
   if (flags.json) out.json(showJson(shown));
   else out.lines(showText(shown, out.page));
   return 0;
-}
-
-async function plainChecksums(
-  workspace: Workspace,
-  { outputs, content }: NodePlan,
-): Promise<(string | null)[]> {
-  const sums: (string | null)[] = [];
-  for (const [i, { digest, path }] of outputs.entries()) {
-    const type = content?.[i]?.type;
-    const at = path !== null && existsSync(path) ? path : workspace.store.path(digest, type ?? 'file');
-    if (digestAlgorithm(digest) === 'sha256') sums.push(digestHex(digest));
-    else if (type !== 'file' || !existsSync(at)) sums.push(null);
-    else sums.push(digestHex((await workspace.cache.digestOf(at, 'sha256')).digest));
-  }
-  return sums;
 }

@@ -6,10 +6,11 @@ import type { Context } from '../context.js';
 import { planAround } from '../known.js';
 import { checkNode, openContextWorkspace } from '../load.js';
 
-export async function run(context: Context, [name = '']: readonly string[]): Promise<number> {
+export async function run(context: Context, [asked = '']: readonly string[]): Promise<number> {
   const { flags, out } = context;
   const workspace = await openContextWorkspace(context);
-  const plan = await planAround(workspace, [checkNode(workspace.graph, name)]);
+  const name = checkNode(workspace.graph, asked);
+  const plan = await planAround(workspace, [name]);
   const explanation = explain(plan, workspace.graph, name, (node) => lastRun(workspace, node));
   if (flags.json) out.json(whyJson(explanation));
   else out.lines(whyText(explanation, out.page));

@@ -32,7 +32,7 @@ async function offered(
   typed: string,
   grammar: Grammar,
 ): Promise<readonly Candidate[]> {
-  const { command, pending, rest } = readWords(before, grammar);
+  const { command, pending, rest, args } = readWords(before, grammar);
   if (pending) return valuesOf(pending, typed, grammar);
   const options = grammar.options(command);
   if (typed.startsWith('-') && !rest) {
@@ -52,7 +52,9 @@ async function offered(
   if (command === 'init') return grammar.templates;
   if (command === 'completion') return ['bash', 'zsh', 'fish'].map((value) => ({ value, about: '' }));
   const spec = grammar.commands.find(({ name }) => name === command);
-  return spec?.args.includes('NODE') ? grammar.nodes() : [];
+  // A file or folder is what the shell itself can complete.
+  const expected = spec?.args.split(' ')[args] ?? spec?.args.split(' ').at(-1);
+  return expected?.includes('NODE') ? grammar.nodes() : [];
 }
 
 /** The command named so far, and the flag whose value comes next. */
@@ -60,15 +62,18 @@ function readWords(before: readonly string[], grammar: Grammar) {
   let command: string | undefined;
   let pending: Option | undefined;
   let rest = false;
+  /** Words behind the command that are no flags. */
+  let args = 0;
   for (const word of before) {
     if (pending) pending = undefined;
     else if (word === '--') rest = true;
     else if (word.startsWith('-') && !rest) {
       const option = grammar.options(command).find(({ short, long }) => word === short || word === long);
       pending = option?.required ? option : undefined;
-    } else command ??= word;
+    } else if (command === undefined) command = word;
+    else args++;
   }
-  return { command, pending, rest };
+  return { command, pending, rest, args };
 }
 
 function flagCandidates({ long, short, description }: Option): readonly Candidate[] {
@@ -86,8 +91,20 @@ function valuesOf(option: Option, typed: string, { params }: Grammar): readonly 
       about: '',
     }));
   }
+  if (option.long === '--matrix') return matrixValues(typed, params);
   const param = params.find(({ name }) => option.long === `--${name}`);
   return (option.argChoices ?? paramValues(param)).map((value) => ({ value, about: '' }));
+}
+
+/** The values of `arch=amd64,` that do not stand there yet. */
+function matrixValues(typed: string, params: Grammar['params']): readonly Candidate[] {
+  const at = typed.indexOf('=');
+  if (at < 0) return params.map(({ name }) => ({ value: `${name}=`, about: '' }));
+  const before = typed.slice(0, Math.max(at, typed.lastIndexOf(',')) + 1);
+  const given = before.slice(at + 1).split(',');
+  return paramValues(params.find(({ name }) => name === typed.slice(0, at)))
+    .filter((value) => !given.includes(value))
+    .map((value) => ({ value: before + value, about: '' }));
 }
 
 function paramValues(param: Grammar['params'][number] | undefined): readonly string[] {

@@ -1,10 +1,14 @@
 // `res __complete -- WORD…`, which the completion scripts call: candidates for the last word, one a line. Silent about
 // all trouble: a shell asks in the middle of typing.
+import type { Matrix } from '../../graph/matrix.js';
 import { ResError } from '../../model/error.js';
+import { plainName } from '../../model/node.js';
 import { templates } from '../commands/init.js';
 import { commands } from '../commands.js';
 import type { ManifestContext } from '../context.js';
+import { matrixFlag } from '../flags.js';
 import type { Host } from '../host.js';
+import { readMatrix } from '../matrix.js';
 import { findParams } from '../params.js';
 import { createProgram } from '../program.js';
 import { scan } from '../scan.js';
@@ -21,7 +25,7 @@ export async function complete(argv: readonly string[], host: Host): Promise<num
     commands,
     options: (name) => (program.commands.find((command) => command.name() === name) ?? program).options,
     params,
-    nodes: () => nodeCandidates({ ...scanned, ...host, set: {} }),
+    nodes: () => nodeCandidates({ ...scanned, ...host, set: {}, matrix: matrixIn(words.slice(0, -1)) }),
     templates: Object.entries(templates).map(([value, { about }]) => ({ value, about })),
   });
   for (const { value, about } of found)
@@ -29,14 +33,31 @@ export async function complete(argv: readonly string[], host: Host): Promise<num
   return 0;
 }
 
+/** What the words say of --matrix, as far as it is right. */
+function matrixIn(words: readonly string[]): Matrix {
+  const given = words.flatMap((word, i) =>
+    word === '--matrix' ? (words[i + 1] ?? []) : word.startsWith('--matrix=') ? word.slice(9) : [],
+  );
+  try {
+    return readMatrix(given.map(matrixFlag), []);
+  } catch (error) {
+    if (error instanceof ResError) return {};
+    throw error;
+  }
+}
+
 async function nodeCandidates(context: ManifestContext): Promise<readonly Candidate[]> {
   const { loadContextGraph } = await import('../load.js');
   try {
     const graph = await loadContextGraph(context);
-    return graph.manifest.nodes.map(({ name, kind, description }) => ({
-      value: name,
-      about: description ?? kind,
-    }));
+    // With --matrix, the name of a node in all combinations stands before those in each.
+    const offered = new Map<string, string>();
+    for (const { name, kind, description } of graph.manifest.nodes) {
+      const plain = plainName(name);
+      if (!offered.has(plain)) offered.set(plain, plain === name ? (description ?? kind) : kind);
+      offered.set(name, description ?? kind);
+    }
+    return Array.from(offered, ([value, about]) => ({ value, about }));
   } catch (error) {
     if (error instanceof ResError) return [];
     throw error;

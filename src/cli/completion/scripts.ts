@@ -3,24 +3,23 @@
 
 export const bash = `# bash completion for res; in ~/.bashrc: eval "$(res completion bash)"
 _res_complete() {
-  # bash takes \`--arch=arm\` for three words; res wants it as one.
-  local words=() i word
-  for ((i = 1; i <= COMP_CWORD; i++)); do
+  # bash takes \`--arch=arm\` and \`NODE@arch=arm64\` for several words; res wants each as one.
+  local rest=$COMP_LINE words=() i word=
+  for ((i = 0; i <= COMP_CWORD; i++)); do
     word=\${COMP_WORDS[i]}
-    if [[ \${#words[@]} -gt 0 && ( $word == '=' || \${words[-1]} == --*= ) && \${words[-1]} == --* ]]; then
-      words[-1]+=$word
-    else
-      words+=("$word")
-    fi
+    if [[ \${#words[@]} -eq 0 || -z $rest || $rest == [[:space:]]* ]]; then words+=("$word"); else words[-1]+=$word; fi
+    rest=\${rest#"\${rest%%[![:space:]]*}"}
+    rest=\${rest#"$word"}
   done
-  local last=\${words[-1]:-} cut=
-  [[ $last == --*=* && $COMP_WORDBREAKS == *=* ]] && cut=\${last%%=*}=
+  local last=\${words[-1]} cut=
+  # Only what bash takes for the word is replaced.
+  if [[ $last == "$word" ]]; then cut=; elif [[ $word == [=@:] ]]; then cut=$last; else cut=\${last%"$word"}; fi
   local line
   COMPREPLY=()
   while IFS= read -r line; do
     line=\${line%%$'\\t'*}
     COMPREPLY+=("\${line#"$cut"}")
-  done < <("\${COMP_WORDS[0]}" __complete -- "\${words[@]}" 2>/dev/null)
+  done < <("\${COMP_WORDS[0]}" __complete -- "\${words[@]:1}" 2>/dev/null)
   [[ \${#COMPREPLY[@]} -eq 1 && \${COMPREPLY[0]} == *= ]] && compopt -o nospace
   return 0
 }

@@ -31,6 +31,20 @@ export function plannedText({ run, restore, fresh, download_bytes }: EventOf<'pl
   return `${run} to run, ${restore} to restore, ${fresh} fresh${download_bytes === 0 ? '' : `; ${download}`}`;
 }
 
+/** `changed: a, b; new: c` */
+function changedText({ files }: EventOf<'changed'>, page: Page): string {
+  const kinds = ['changed', 'new', 'gone'] as const;
+  return kinds
+    .map((kind) => [kind, files.filter(({ change }) => change === kind)] as const)
+    .filter(([, some]) => some.length > 0)
+    .map(([kind, some]) => {
+      const names = some.slice(0, 5).map(({ path }) => page.path(path));
+      const more = some.length > 5 ? ` and ${some.length - 5} more` : '';
+      return `${kind}: ${names.join(', ')}${more}`;
+    })
+    .join('; ');
+}
+
 /** Lines that stay, for events other than progress. Empty for what is not worth one. */
 export function eventLines(
   event: BuildEvent,
@@ -61,6 +75,10 @@ export function eventLines(
         ...hang(`${page.paint('yellow', 'warning:')} `, event.message, page.width, 2),
         ...hintText(event.hint, page),
       ];
+    case 'changed':
+      return hang('', `${page.paint('cyan', '●')} ${changedText(event, page)}`, page.width, 2);
+    case 'watching':
+      return [`watching ${count(event.files, 'file')}; Ctrl-C ends it`];
     case 'progress':
     case 'summary':
       return [];
