@@ -243,9 +243,12 @@ class ActionRun {
       role,
       node,
       format,
-      items: supply.items.map(({ name, size }) => ({ name, size })),
+      items: supply.items,
       stored: true,
-      stream: () => counted(readFiles(paths, this.#options.signal), (bytes) => this.#count(bytes)),
+      stream: () => {
+        if (supply.items.some(({ type }) => type === 'directory')) throw isDirectory(node);
+        return counted(readFiles(paths, this.#options.signal), (bytes) => this.#count(bytes));
+      },
       paths: async () => paths,
     };
   }
@@ -282,12 +285,25 @@ class ActionRun {
     chain: ChainNode,
     index: number,
   ): KindInput {
-    const stream = () => this.#open(chain);
+    let context: Context | undefined;
+    const stream = () => {
+      const opened = this.#open(chain);
+      context = opened.context;
+      return opened.stream;
+    };
+    const item = {
+      name,
+      size: null,
+      /** Known once it was read. */
+      get executable() {
+        return context?.memberExecutable ?? false;
+      },
+    };
     return {
       role,
       node: name,
       format,
-      items: [{ name, size: null }],
+      items: [item],
       stream,
       paths: async () => {
         const path = spoolPath(this.#scratch.folder, index);
@@ -298,7 +314,7 @@ class ActionRun {
   }
 
   /** The bytes of a node that streams, hashed on their way; its failures carry its name. */
-  #open(chain: ChainNode): AsyncIterable<Uint8Array> {
+  #open(chain: ChainNode): { readonly stream: AsyncIterable<Uint8Array>; readonly context: Context } {
     const { node } = chain;
     const making = targetMaking(node);
     if (making.by !== 'streaming') throw new Error(`${node.name} does not stream`);
@@ -310,7 +326,7 @@ class ActionRun {
       if (!digests) throw failure(node.name, new Error('its stream was left before its end'), log);
       return this.#madeFile(node, digests, context);
     });
-    return tapped.stream;
+    return { stream: tapped.stream, context };
   }
 
   #count(bytes: number): void {
@@ -415,6 +431,12 @@ async function* named(
 
 function failure(node: string, error: unknown, log: NodeLog): ChainFailure {
   return new ChainFailure(node, error, log.written ? log.path : undefined);
+}
+
+function isDirectory(input: string): ResError {
+  return new ResError('bad-format', `${input} is a directory, where a file is needed`, {
+    hint: `Take a file out of it first: \`copy: ${input}\`, with the file's path as \`member\`.`,
+  });
 }
 
 /** Content that is verified is known by the sum that its publisher signs; all else by the derived digest. */

@@ -1,5 +1,6 @@
 // What a kind of target is to the rest of res: what it reads, what of its recipe decides the bytes, which tools it
 // needs and how its output is made. A kind never touches the store, the clock, the terminal or the environment.
+import type { Item } from '../model/content.js';
 import type { JsonObject } from '../model/json.js';
 import type { KindReferences } from '../model/node.js';
 import type { Glimpse, InputGlimpse } from './glimpse.js';
@@ -77,6 +78,8 @@ export interface KindContext {
 export interface ExecOptions {
   /** Called with each chunk that the program prints on stdout; stdout is then neither kept nor logged. */
   readonly onStdout?: (text: string) => void;
+  /** Called with each chunk that it prints on stderr, which is logged all the same. */
+  readonly onStderr?: (text: string) => void;
   /** Bytes for its standard input, which is then closed; without it, stdin is closed at once. */
   readonly stdin?: AsyncIterable<Uint8Array>;
 }
@@ -84,7 +87,14 @@ export interface ExecOptions {
 export interface KindInput {
   readonly role: string;
   readonly node: string;
-  readonly items: readonly { readonly name: string; readonly size: number | null }[];
+  readonly items: readonly {
+    readonly name: string;
+    readonly size: number | null;
+    /** By default a file. */
+    readonly type?: Item['type'];
+    /** Of what is streamed, known once it was read. */
+    readonly executable?: boolean;
+  }[];
   /** Image format, where its producer decided it. */
   readonly format: string | undefined;
   /** All items concatenated, in order, in pieces of up to 1 MiB. May be called once only. */

@@ -8,7 +8,7 @@ import { sha256Digest } from '../model/digest.js';
 import { ResError } from '../model/error.js';
 import type { Graph } from '../model/graph.js';
 import { canonicalJson, type JsonObject } from '../model/json.js';
-import type { LockEntry } from '../model/lock.js';
+import { type LockEntry, lockedItem } from '../model/lock.js';
 import type { Node } from '../model/node.js';
 import { expandPath, plainFile } from '../sources/path.js';
 import { redactRecipe } from '../sources/redact.js';
@@ -184,9 +184,10 @@ function remoteContent(workspace: Workspace, node: Node, source: Source): Conten
 /** The content that an entry fixes, or null while a digest or size is missing. */
 export function entryContent(entry: LockEntry): Content | null {
   const items: Item[] = [];
-  for (const { name, sha256, size } of entry.files) {
-    if (sha256 === undefined || size === undefined) return null;
-    items.push({ name, type: 'file', digest: sha256Digest(sha256), size });
+  for (const file of entry.files) {
+    const item = lockedItem(file);
+    if (!item) return null;
+    items.push(item);
   }
   return items;
 }

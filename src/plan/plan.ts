@@ -5,6 +5,7 @@ import { closure } from '../graph/select.js';
 import { makingOf } from '../kinds/kind.js';
 import { type Content, contentSize } from '../model/content.js';
 import type { Graph } from '../model/graph.js';
+import { lockedItem } from '../model/lock.js';
 import type { Node } from '../model/node.js';
 import type { BlockedOutput, NodePlan, NodeState, Plan, Reason, Step } from '../model/plan.js';
 import { type Assessment, artifactContent, assess, pinnedEntry, traceOf } from './assess.js';
@@ -345,10 +346,11 @@ class Planner {
     const entry = maker.is === 'source' ? pinnedEntry(this.#workspace, node, maker.source) : undefined;
     if (!entry) return null;
     let bytes = 0;
-    for (const { sha256, size } of entry.files) {
-      if (size === undefined) return null;
-      if (sha256 !== undefined && this.#workspace.store.has(`sha256:${sha256}`, 'file')) continue;
-      bytes += size;
+    for (const file of entry.files) {
+      if (file.size === undefined) return null;
+      const item = lockedItem(file);
+      if (item && this.#workspace.store.has(item.digest, item.type)) continue;
+      bytes += file.size;
     }
     return bytes;
   }
