@@ -4,13 +4,14 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { KindContext, KindInput, Making } from '../kinds/kind.js';
+import type { KindContext, KindInput, Making, Places } from '../kinds/kind.js';
 import { makingOf } from '../kinds/kind.js';
 import type { Item } from '../model/content.js';
 import { ResError } from '../model/error.js';
 import type { LockedFile } from '../model/lock.js';
 import type { Node } from '../model/node.js';
 import { imageFormatOf } from '../plan/assess.js';
+import { leansOn, placesOf, standsOn } from '../plan/leaning.js';
 import type { Holding } from '../plan/places.js';
 import { makerOf } from '../plan/registry.js';
 import { findProgram } from '../plan/tools.js';
@@ -155,7 +156,9 @@ class ActionRun {
     const { node } = this.#chain;
     const { temp } = this.#options;
     const wanted = wantedDigests(node);
-    const context = new Context(this.#options, this.#scratch, log, this.#inputs(this.#chain), temp);
+    const { graph } = this.#options.workspace;
+    const places = standsOn(node).length > 0 ? placesOf(graph, node) : undefined;
+    const context = new Context(this.#options, this.#scratch, log, this.#inputs(this.#chain), temp, places);
     switch (making.by) {
       case 'streaming': {
         const digests = await writingBack(temp, () =>
@@ -244,6 +247,7 @@ class ActionRun {
       node,
       format,
       items: supply.items,
+      leansOn: leansOn(this.#options.workspace.graph, node),
       stored: true,
       stream: () => {
         if (supply.items.some(({ type }) => type === 'directory')) throw isDirectory(node);
@@ -360,6 +364,7 @@ class Scratch {
 class Context implements KindContext {
   readonly inputs: readonly KindInput[];
   readonly out: string;
+  readonly places: Places | undefined;
   readonly signal: AbortSignal;
   memberName: string | undefined;
   memberExecutable = false;
@@ -373,9 +378,11 @@ class Context implements KindContext {
     log: NodeLog,
     inputs: readonly KindInput[],
     out: string,
+    places?: Places,
   ) {
     this.inputs = inputs;
     this.out = out;
+    this.places = places;
     this.signal = options.signal;
     this.#options = options;
     this.#log = log;

@@ -56,12 +56,41 @@ export function findReferences(request: ReferencesRequest): ReadonlyMap<string, 
     return true;
   };
 
+  const byName = new Map(nodes.map((node) => [node.name, node]));
   for (const node of nodes) {
+    if (kinds.get(node.kind)?.leans !== undefined)
+      for (const problem of placeProblems(node, byName, kinds)) complain(problem);
     const problem = flawed.has(node.name) ? undefined : recipeProblem(node, kinds);
     if (problem)
       complain(withHint({ message: problem.message, location: node.locate([node.kind]) }, problem.hint));
   }
   return new Map(nodes.map((node) => [node.name, referencesOf(node, kinds).filter((r) => accept(node, r))]));
+}
+
+/** A node whose content names its inputs by where they lie, and has no place itself, or an input that has none. */
+function placeProblems(
+  node: NodeDeclaration,
+  nodes: ReadonlyMap<string, NodeDeclaration>,
+  kinds: ReadonlyMap<string, KindReferences>,
+): readonly Diagnostic[] {
+  const problems: Diagnostic[] = [];
+  if (node.output === undefined) {
+    problems.push({
+      message: `\`${node.kind}\` needs an \`output\`: it holds the way from there to \`${String(node.recipe[node.kind])}\``,
+      location: node.locate([node.kind]),
+      hint: `say where it is to lie: \`output: ${node.name}\``,
+    });
+  }
+  for (const { node: name, path } of kinds.get(node.kind)?.references(node.recipe) ?? []) {
+    const input = nodes.get(name);
+    if (!input || input.output !== undefined || input.kind === GROUP || kinds.get(input.kind)?.lies) continue;
+    problems.push({
+      message: `\`${name}\` has no \`output\`: \`${node.kind}\` needs it to lie in one place`,
+      location: node.locate(path),
+      hint: `give \`${name}\` an \`output\``,
+    });
+  }
+  return problems;
 }
 
 /** What the kind has against its recipe as a whole. */

@@ -15,7 +15,7 @@ const KINDS: ReadonlyMap<string, KindSchema & { readonly ownFields: ReadonlySet<
   Object.entries(kindSchemas).map(([name, schema]) => [name, { ...schema, ownFields: new Set(schema.own) }]),
 );
 /** Kinds of the format that this version cannot make. */
-const UNSUPPORTED: ReadonlySet<string> = new Set(['overlay', 'run']);
+const UNSUPPORTED: ReadonlySet<string> = new Set(['run']);
 const SECTIONS = { artifacts: 'artifact', targets: 'target' } as const;
 
 export interface DeclaredNodes {

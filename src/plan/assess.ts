@@ -13,6 +13,7 @@ import type { Node } from '../model/node.js';
 import { expandPath, plainFile } from '../sources/path.js';
 import { redactRecipe } from '../sources/redact.js';
 import type { Pin, Source } from '../sources/source.js';
+import { digestsBelow, placesOf, standsOn } from './leaning.js';
 import { makerOf } from './registry.js';
 import type { Workspace } from './workspace.js';
 
@@ -202,9 +203,11 @@ function assessTarget(
   for (const { role, node: name } of node.references) {
     const content = contentOf(name);
     if (!content) return { action: null, key: null, content: null };
-    inputs.push({ role, digests: content.map((item) => item.digest) });
+    const below = digestsBelow(workspace.graph, name, contentOf);
+    inputs.push({ role, digests: [...content.map((item) => item.digest), ...below] });
   }
   const recipe = keyedRecipe(
+    workspace.graph,
     node,
     kind,
     kind.imageFormat && imageFormatOf(workspace, node.references[0]?.node),
@@ -230,6 +233,7 @@ function assessAction(
   action: Action,
 ): Assessment {
   const making = makingOf(kind, node.recipe);
+  if (making.by === 'sharing') checkShared(workspace.graph, node);
   const key = actionKey(action);
   if (making.by !== 'naming' && making.by !== 'sharing')
     return { action, key, content: traceOf(workspace, key)?.content ?? null };
@@ -239,15 +243,31 @@ function assessAction(
   return { action, key, content: trace?.asIs ? trace.content : sharedContent(node, contentOf) };
 }
 
+/** What names another file by the way to it cannot lie in two places. Throws ResError `manifest-invalid`. */
+function checkShared({ nodes }: Graph, node: Node): void {
+  const [reference] = node.references;
+  const input = nodes.get(reference?.node ?? '');
+  if (!input || standsOn(input).length === 0) return;
+  throw new ResError(
+    'manifest-invalid',
+    `${node.name}: a copy of ${input.name} would not find ${standsOn(input).join(', ')} from its place`,
+    {
+      hint: `Make another of its kind (\`${input.kind}: ${standsOn(input)[0]}\`), or one that stands alone: \`convert: ${input.name}\`.`,
+      diagnostics: [{ message: 'copied here', location: node.locate([node.kind]) }],
+    },
+  );
+}
+
 /** What a node has of its inputs without doing anything to it. */
 export function sharedContent(node: Node, contentOf: ContentOf): Content {
   return node.references.filter(({ role }) => role !== 'sums').flatMap((r) => contentOf(r.node) ?? []);
 }
 
 /** A pinned sum decides whether the bytes are accepted, so it is keyed with what decides them. */
-function keyedRecipe(node: Node, kind: Kind, inputFormat: string | undefined): JsonObject {
+function keyedRecipe(graph: Graph, node: Node, kind: Kind, inputFormat: string | undefined): JsonObject {
   return {
     ...kind.keyed(node.recipe),
+    ...kind.leans?.(placesOf(graph, node)),
     ...(kind.imageFormat && inputFormat !== undefined ? { 'input-format': inputFormat } : {}),
     ...(node.verify && 'sha256' in node.verify ? { verify: node.verify.sha256 } : {}),
   };

@@ -10,6 +10,7 @@ import type { Node } from '../model/node.js';
 import type { BlockedOutput, NodePlan, NodeState, Plan, Reason, Step } from '../model/plan.js';
 import { type Assessment, artifactContent, assess, pinnedEntry, traceOf } from './assess.js';
 import { type Fusion, planFusion } from './fusion.js';
+import { standsOn } from './leaning.js';
 import {
   Holdings,
   hasMode,
@@ -261,9 +262,10 @@ class Planner {
       this.#wanted.add(name);
       if (this.#assessed.get(name)?.content && !this.#forced(name)) {
         const inPlace = this.#inPlace(name);
-        if (inPlace instanceof Promise ? await inPlace : inPlace) continue;
-        if (await this.#atHand(name)) {
-          this.#addStep(name, 'restore', []);
+        const isThere = inPlace instanceof Promise ? await inPlace : inPlace;
+        if (isThere || (await this.#atHand(name))) {
+          if (!isThere) this.#addStep(name, 'restore', []);
+          waiting.push(...standsOn(this.#node(name)));
           continue;
         }
       }
@@ -409,7 +411,7 @@ class Planner {
     if (this.#forced(name)) return { state: 'stale', reasons: [{ code: 'forced', detail: 'asked for' }] };
     // Said before the record is asked for: of most nodes it need not even be read.
     if (content && (inPlace || (placements.length === 0 && !this.#steps.has(name))))
-      return { state: 'fresh', reasons: [] };
+      return judgeStanding(node, done);
     const record = this.#workspace.state.nodes.get(name);
     const failed = record?.status === 'failed' && (key === null ? record.key === '' : record.key === key);
     if (!content) {
@@ -507,6 +509,19 @@ function modeReason(node: Node, placements: readonly Placement[]): Reason | unde
 function neverBuilt(failure: string | undefined): Reason {
   const first = failure?.split('\n', 1)[0];
   return { code: 'never-built', detail: first === undefined ? '' : `last run failed: ${first}` };
+}
+
+/** What is in its place is of use only as long as what it stands on is as it was. */
+function judgeStanding(
+  node: Node,
+  done: ReadonlyMap<string, NodePlan>,
+): { state: NodeState; reasons: readonly Reason[] } {
+  const below = standsOn(node).find((name) => done.get(name)?.state === 'modified');
+  if (below === undefined) return { state: 'fresh', reasons: [] };
+  return {
+    state: 'stale',
+    reasons: [{ code: 'input-stale', detail: `${below} is modified`, subject: below }],
+  };
 }
 
 function modifiedReason({ path, occupant }: Placement): Reason {
