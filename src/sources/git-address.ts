@@ -104,7 +104,7 @@ function joined(parent: string, relative: string): string | undefined {
     steps.shift();
     if (parts.pop() === undefined) return undefined;
   }
-  if (steps.includes('..') || parts.length === 0) return undefined;
+  if (steps.includes('..') || (parts.length === 0 && base.startsWith('/'))) return undefined;
   const path = [...parts, ...steps].join('/');
   return start.endsWith(':') ? `${start}${path}` : `${start}${join('/', path)}`;
 }

@@ -82,7 +82,7 @@ function command(args: readonly string[]): Argv {
 export function explained(error: unknown): unknown {
   if (!(error instanceof ResError) || error.code !== 'tool-missing') return error;
   return new ResError('tool-missing', `${error.message}: a \`git\` artifact is fetched by it`, {
-    hint: 'Install git (Debian, Ubuntu: `apt-get install git`), or run `res doctor --fix`.',
+    hint: "Install git with the system's package manager: `apt-get install git`, `dnf install git`, `brew install git`.",
     cause: error,
   });
 }

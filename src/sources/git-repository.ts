@@ -1,6 +1,7 @@
 // One commit of a repository on this machine: fetched with as little history as its server allows into a bare repository of its
 // own, and read out of it object by object. There is no checkout: attributes, filters and line endings have no say.
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ResError } from '../model/error.js';
@@ -120,6 +121,8 @@ async function treeOf(o: GitOptions, gitDir: string, commit: string): Promise<st
   }
 }
 
+const SHALLOW = '--depth=1';
+
 /**
  * The commit by its id, without its history; from a server that gives none by its id, by the ref that it was found by; and at last
  * by all there is.
@@ -133,14 +136,16 @@ async function fetchFrom(
   const onStderr = percentOfFetch(onPercent);
   const named = ref === undefined || isFullCommit(ref) ? [] : [ref];
   const ways: readonly (readonly string[])[] = [
-    ['--depth=1', REMOTE, `${commit}:refs/res/fetched`],
-    ...named.map((name) => ['--depth=1', REMOTE, `+${name}:refs/res/fetched`]),
+    [SHALLOW, REMOTE, `${commit}:refs/res/fetched`],
+    ...named.map((name) => [SHALLOW, REMOTE, `+${name}:refs/res/fetched`]),
     ...named.map((name) => [REMOTE, `+${name}:refs/res/fetched`]),
     [REMOTE, '+refs/heads/*:refs/res/heads/*', '+refs/tags/*:refs/res/tags/*'],
   ];
   let last: Failure | undefined;
   for (const way of ways) {
-    const args = ['fetch', '--progress', '--no-write-fetch-head', '--update-shallow', ...way];
+    const isDeep = !way.includes(SHALLOW) && existsSync(join(gitDir, 'shallow'));
+    const depth = isDeep ? ['--unshallow'] : ['--update-shallow'];
+    const args = ['fetch', '--progress', '--no-write-fetch-head', ...depth, ...way];
     const result = await gitRemote(o, args, { address, gitDir, onStderr });
     if (isFailure(result)) {
       if (!isNotThere(result)) return result;
@@ -278,6 +283,9 @@ export async function* readListed(
     }
     // Its exit status counts too.
     if ((await reader.peek(1)).length > 0) throw damaged('more than was asked for');
+  } catch (error) {
+    if (!(error instanceof ResError) || error.code !== 'command-failed') throw error;
+    throw damaged(error.command?.tail.at(-1) ?? error.message);
   } finally {
     await reader.close();
   }

@@ -60,6 +60,7 @@ export function createGitSource(retry: RetryPolicy): Source {
   return {
     name: 'git',
     place: 'remote',
+    programs: ['git'],
     references: () => [],
     check: (recipe) => void gitOf(recipe),
     identity(recipe) {

@@ -17,6 +17,8 @@ export interface Source extends KindReferences {
   identity(recipe: JsonObject): string;
   /** Whether `resolve` opens connections; by default it does not. */
   asks?(recipe: JsonObject): boolean;
+  /** Programs that it fetches by. */
+  readonly programs?: readonly string[];
   /** Of a source whose content is one directory: how that is fetched. `locate` then gives nothing. */
   readonly tree?: TreeSource;
   /** Asks the outside what the recipe stands for now. Rejects with ResError. */
