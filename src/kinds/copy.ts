@@ -7,6 +7,7 @@ import { single, text } from './recipe.js';
 export const copy: Kind = {
   name: 'copy',
   references: (recipe) => single(recipe, 'copy'),
+  moves: (recipe) => memberOf(recipe) === undefined,
   keyed(recipe) {
     const member = memberOf(recipe);
     return member === undefined ? {} : { member };

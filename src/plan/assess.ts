@@ -13,7 +13,7 @@ import type { Node } from '../model/node.js';
 import { expandPath, plainFile } from '../sources/path.js';
 import { redactRecipe } from '../sources/redact.js';
 import type { Pin, Source } from '../sources/source.js';
-import { digestsBelow, placesOf, standsOn } from './leaning.js';
+import { digestsBelow, placesOf } from './leaning.js';
 import { makerOf } from './registry.js';
 import type { Workspace } from './workspace.js';
 
@@ -233,7 +233,6 @@ function assessAction(
   action: Action,
 ): Assessment {
   const making = makingOf(kind, node.recipe);
-  if (making.by === 'sharing') checkShared(workspace.graph, node);
   const key = actionKey(action);
   if (making.by !== 'naming' && making.by !== 'sharing')
     return { action, key, content: traceOf(workspace, key)?.content ?? null };
@@ -241,21 +240,6 @@ function assessAction(
   const trace = node.verify || node.output !== undefined ? traceOf(workspace, key) : undefined;
   if (node.verify && !trace) return { action, key, content: null };
   return { action, key, content: trace?.asIs ? trace.content : sharedContent(node, contentOf) };
-}
-
-/** What names another file by the way to it cannot lie in two places. Throws ResError `manifest-invalid`. */
-function checkShared({ nodes }: Graph, node: Node): void {
-  const [reference] = node.references;
-  const input = nodes.get(reference?.node ?? '');
-  if (!input || standsOn(input).length === 0) return;
-  throw new ResError(
-    'manifest-invalid',
-    `${node.name}: a copy of ${input.name} would not find ${standsOn(input).join(', ')} from its place`,
-    {
-      hint: `Make another of its kind (\`${input.kind}: ${standsOn(input)[0]}\`), or one that stands alone: \`convert: ${input.name}\`.`,
-      diagnostics: [{ message: 'copied here', location: node.locate([node.kind]) }],
-    },
-  );
 }
 
 /** What a node has of its inputs without doing anything to it. */
