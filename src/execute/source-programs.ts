@@ -6,11 +6,11 @@ import { LastLines, type ProcessContext, pipeProgram, runProgram } from './proce
 
 export function sourcePrograms(env: Env, signal: AbortSignal): ProgramRunner {
   // In no folder of the user's: a program would find settings there that were meant for something else.
-  const context = (environment: Readonly<Record<string, string>>): ProcessContext => ({
+  const context = (environment: Readonly<Record<string, string>>, own?: AbortSignal): ProcessContext => ({
     env,
     cwd: '/',
     log: new LastLines(),
-    signal,
+    signal: own ? AbortSignal.any([signal, own]) : signal,
     environment,
   });
   return {
@@ -21,9 +21,10 @@ export function sourcePrograms(env: Env, signal: AbortSignal): ProgramRunner {
         stdout += text;
       };
       const { onStderr } = options;
-      return runProgram(context(options.env), argv, { onStdout, ...(onStderr ? { onStderr } : {}) }).then(
-        () => ({ stdout }),
-      );
+      return runProgram(context(options.env, options.signal), argv, {
+        onStdout,
+        ...(onStderr ? { onStderr } : {}),
+      }).then(() => ({ stdout }));
     },
     pipe: (argv, input, options) => pipeProgram(context(options.env), argv, input),
   };

@@ -62,16 +62,55 @@ export async function gitRemote(
   args: readonly string[],
   { address, gitDir, onStderr }: Asking,
 ): Promise<{ readonly kind: 'done'; readonly stdout: string } | Failure> {
+  const patience = new Patience(4 * stallTimeoutMs(o.env));
   try {
     const { stdout } = await o.programs.exec(command(args), {
       env: remoteEnvironment(o.env, address, gitDir),
-      ...(onStderr ? { onStderr } : {}),
+      signal: patience.signal,
+      onStderr(text) {
+        patience.renew();
+        onStderr?.(text);
+      },
     });
     return { kind: 'done', stdout };
   } catch (error) {
+    if (patience.signal.aborted && !o.signal.aborted) return stalled(address);
     if (!(error instanceof ResError) || error.code !== 'command-failed') throw explained(error);
     return gitFailure(error, address);
+  } finally {
+    patience.end();
   }
+}
+
+/**
+ * How long git may say nothing, ms. Over http it watches the connection itself; over ssh and its own protocol nobody does. While
+ * anything goes on it tells how far it is.
+ */
+class Patience {
+  readonly #controller = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(ms: number) {
+    this.#timer = setTimeout(() => this.#controller.abort(), ms);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  renew(): void {
+    this.#timer.refresh();
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+function stalled(address: string): Failure {
+  const message = `${shownAddress(address)}: the connection stalled`;
+  const hint = 'Try again later. RES_STALL_TIMEOUT says how long to wait.';
+  return { kind: 'failed', error: new ResError('network', message, { hint }), retry: 'yes' };
 }
 
 function command(args: readonly string[]): Argv {
@@ -103,6 +142,8 @@ function ownVariables(env: Env): Record<string, string> {
     ...(env.PATH === undefined ? {} : { PATH: env.PATH }),
     GIT_NO_REPLACE_OBJECTS: '1',
     GIT_TERMINAL_PROMPT: '0',
+    // No window either.
+    SSH_ASKPASS_REQUIRE: 'never',
     GIT_ALLOW_PROTOCOL: PROTOCOLS.join(':'),
   };
 }
@@ -120,9 +161,6 @@ function remoteEnvironment(env: Env, address: string, gitDir: string | undefined
   return {
     ...kept,
     ...(httpProxy === undefined ? {} : { http_proxy: httpProxy }),
-    ...(env.GIT_SSH_COMMAND === undefined && env.GIT_SSH === undefined
-      ? { GIT_SSH_COMMAND: 'ssh -o BatchMode=yes -o ConnectTimeout=30 -o ServerAliveInterval=15' }
-      : {}),
     ...ownVariables(env),
     ...(gitDir === undefined ? {} : { GIT_DIR: gitDir }),
     ...configuration([

@@ -104,6 +104,8 @@ export interface ProgramRunner {
       readonly env: Readonly<Record<string, string>>;
       /** Called with each chunk that the program prints on stderr. */
       readonly onStderr?: (text: string) => void;
+      /** Stops just this one. */
+      readonly signal?: AbortSignal;
     },
   ): Promise<{ readonly stdout: string }>;
   /** Sends bytes through a program; throws as `exec` rejects. */

@@ -10,6 +10,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Json } from '../../src/model/json.js';
@@ -439,6 +440,18 @@ describe('a server', () => {
     expect(error).toMatchObject({ code: 'network' });
     expect(error.message).toContain(url);
     expect(server.requests).toHaveLength(3);
+  });
+
+  it('that falls silent is given up after a while, whatever its protocol', async () => {
+    const silent = createServer(() => undefined);
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const address = silent.address();
+    const port = address !== null && typeof address === 'object' ? address.port : 0;
+    const once = createGitSource({ retries: 0, baseDelayMs: 1 });
+    const context = bench().context({ ...env(), RES_STALL_TIMEOUT: '0.05' });
+    const error = await failure(once.resolve(recipe(`git://127.0.0.1:${port}/x`), context));
+    silent.close();
+    expect(error).toMatchObject({ code: 'network', message: expect.stringContaining('stalled') });
   });
 
   it('that wants a login gets that of the address or of the user’s helper, and is never asked for at the terminal', async () => {
