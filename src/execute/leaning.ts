@@ -8,9 +8,10 @@ import { standsOn } from '../plan/leaning.js';
 import { occupantOf, outputPaths } from '../plan/places.js';
 import type { DetailedPlan } from '../plan/plan.js';
 import type { Workspace } from '../plan/workspace.js';
+import { checkNotBusy } from './outputs.js';
 
 /**
- * Rejects with ResError `output-modified`. Looks at every node of the manifest, also those that the build is not about.
+ * Rejects with ResError `output-modified`, `output-busy`. Looks at every node of the manifest, also those that the build is not about.
  * @param given up: nodes whose output may be replaced, whatever is in it
  */
 export async function checkStanding(
@@ -26,6 +27,8 @@ export async function checkStanding(
     );
     if (replaced === undefined || givenUp.has(node.name)) continue;
     for (const { path } of outputPaths(workspace, node, null)) {
+      // A machine that runs on it goes on with the former disk, and will have written to it in a moment.
+      checkNotBusy(workspace, path);
       if (!(await isWrittenTo(workspace, node, path))) continue;
       const shown = relative(graph.manifest.dir, path);
       throw new ResError(

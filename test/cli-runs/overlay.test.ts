@@ -1,7 +1,7 @@
 // Overlays on real images, by the real qemu-img, written to as a virtual machine does: what they stand on is never changed under
 // them, and what was written is never lost.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { runFolder } from '../rig/places.js';
@@ -145,6 +145,16 @@ describe.skipIf(!has('qemu-img', 'qemu-io'))('an overlay', () => {
     expectDone(await run(['build', 'exp', '--overwrite']));
     expect(holdsAt(path, 64, 0)).toBe(true);
     expect(holdsAt(path, 0, 3)).toBe(true);
+  });
+
+  it('that a machine runs on is not left without its disk', async () => {
+    const { work, run, built } = scene();
+    await built(['exp']);
+    const machine = openSync(work.path('resources/exp/one.qcow2'), 'r+');
+    work.write('base.raw', raw(3));
+    expectFailed(await run(['build', 'disk']), [/exp\/one\.qcow2 is open for writing/]);
+    closeSync(machine);
+    expectDone(await run(['build', 'disk']));
   });
 
   it('on a disk that comes back as it was stays as it is', async () => {

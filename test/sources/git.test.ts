@@ -369,6 +369,44 @@ describe('a commit', () => {
   });
 });
 
+describe('ssh', () => {
+  it('is the user’s: the program that GIT_SSH_COMMAND names, with the agent’s socket', async () => {
+    const one = repository();
+    const commit = one.commit({ a: '1' });
+    const home = tempDir();
+    writeFileSync(
+      join(home, 'ssh'),
+      '#!/bin/sh\necho "$SSH_AUTH_SOCK $1" >> "$HOME/called"\nshift\nexec sh -c "$*"\n',
+    );
+    chmodSync(join(home, 'ssh'), 0o755);
+    const ssh = {
+      HOME: home,
+      GIT_SSH_COMMAND: join(home, 'ssh'),
+      GIT_SSH_VARIANT: 'simple',
+      SSH_AUTH_SOCK: '/agent',
+    };
+    expect((await take(recipe(`git@host.invalid:${one.dir}`), commit, { env: ssh })).files).toEqual({
+      a: '1',
+    });
+    expect(readFileSync(join(home, 'called'), 'utf8')).toBe('/agent git@host.invalid\n');
+  });
+
+  it('that the user’s settings name is used too, and a key that is not taken is an error that says so', async () => {
+    const home = tempDir();
+    writeFileSync(
+      join(home, 'ssh'),
+      '#!/bin/sh\necho "git@host: Permission denied (publickey)." >&2; exit 255\n',
+    );
+    chmodSync(join(home, 'ssh'), 0o755);
+    writeFileSync(join(home, '.gitconfig'), `[core]\n sshCommand = ${join(home, 'ssh')}\n`);
+    const context = bench().context({ PATH: process.env.PATH, HOME: home });
+    expect(await failure(source.resolve(recipe('git@host.invalid:x'), context))).toMatchObject({
+      code: 'unauthorized',
+      hint: expect.stringContaining('ssh-agent'),
+    });
+  });
+});
+
 describe('submodules', () => {
   it('are at the commits that the tree names when asked for, empty folders otherwise', async () => {
     const root = realpathSync(mkdtempSync(join(runFolder(), 'gits-')));
