@@ -204,20 +204,24 @@ const NOT_FOUND =
   /error: 404\b|not found|does not appear to be a git repository|does not exist|no such (?:file|repository)|not a git repository|not valid: is this a git repository/i;
 /** The server has it not, or does not give what no branch or tag names. */
 const NOT_THERE =
-  /not our ref|unadvertised object|couldn't find remote ref|does not support shallow|did not send all necessary objects|shallow/i;
+  /not our ref|unadvertised object|couldn't find remote ref|does not support shallow|did not send all necessary objects|shallow (?:capabilities|file|update)/i;
 
 /** Whether a failure says that the commit cannot be had in this way, and not that something is amiss. */
 export function isNotThere({ error }: Failure): boolean {
-  return error.command?.tail.some((line) => NOT_THERE.test(line)) ?? false;
+  return saidBy(error).some((line) => NOT_THERE.test(line));
+}
+
+/** The last lines that git printed, the command itself left out. */
+function saidBy({ command }: ResError): readonly string[] {
+  return (command?.tail ?? []).filter((line) => !line.startsWith('$ '));
 }
 
 function gitFailure(error: ResError, address: string): Failure {
   const where = shownAddress(address);
   const tail = (error.command?.tail ?? []).map(redactText);
-  // git names what it could not do before it says why.
-  const said = tail.filter((line) => /^(?:fatal|error|remote|ssh|Permission|Host)\b/.test(line));
+  const said = saidBy(error).map(redactText);
   const text = said.join('\n');
-  const what = (said.find((line) => /^fatal/.test(line)) ?? said[0] ?? tail.at(-1) ?? error.message).replace(
+  const what = (said.find((line) => /^fatal: /.test(line)) ?? said.at(-1) ?? error.message).replace(
     /^(?:fatal|error): /,
     '',
   );

@@ -480,6 +480,13 @@ describe('a server', () => {
     expect(server.requests).toHaveLength(3);
   });
 
+  it('that fails while it is fetched from is no server without the commit', async () => {
+    const { images, server, url } = await served({ status: () => 503 });
+    const error = await failure(take(recipe(url), images.commit({ a: '1' })));
+    expect(error).toMatchObject({ code: 'network', message: expect.stringContaining('503') });
+    expect(server.requests).toHaveLength(3);
+  });
+
   it('that falls silent is given up after a while, whatever its protocol', async () => {
     const silent = createServer(() => undefined);
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
