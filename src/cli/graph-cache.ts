@@ -1,28 +1,19 @@
 // The graph of a manifest, kept by what it was made of: the contents of its files, the values given for params, the variables of
 // the environment that were asked for. One a manifest, the one last loaded; a graph with anything wrong in it is never kept.
 import { createHash } from 'node:crypto';
-import {
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, realpathSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { freezeGraph, type Locate, thawGraph } from '../graph/frozen.js';
 import { type GraphRequest, type LoadedGraph, loadGraph, loadGraphOf } from '../graph/load.js';
 import { parseMirrors } from '../manifest/mirrors.js';
 import { readText, shownPath } from '../manifest/text.js';
-import { crcHex } from '../model/crc.js';
 import { ResError } from '../model/error.js';
 import type { Graph } from '../model/graph.js';
 import { sawReal, spoilLooks } from '../model/looks.js';
 import type { ParamDeclaration } from '../model/manifest.js';
 import { holdsSecret } from '../sources/redact.js';
-import { errorCode, uniqueName } from '../store/files.js';
+import { errorCode } from '../store/files.js';
+import { readKeptFile, writeKeptFile } from '../store/kept-file.js';
 import { afterwards } from './afterwards.js';
 import { cachePlace } from './cache-folder.js';
 import { envDigest, watchEnv } from './consulted-env.js';
@@ -45,10 +36,10 @@ interface Head {
 interface Kept {
   readonly head: Head;
   readonly body: Buffer;
+  readonly id: string;
 }
 
 const FORMAT = 'res-graph 1';
-const SUM_LENGTH = 9;
 
 /** The params that the manifest declares, where they are known without a parse. Throws nothing. */
 export function keptParams(
@@ -67,15 +58,31 @@ export function loadKeptGraph(request: GraphRequest, build: string | undefined):
   const { env, consulted } = watchEnv(request.env);
   const loaded = loadGraphOf({ ...request, env });
   const names = consulted();
-  if (names) afterwards(() => keepGraph(build, request, loaded, names));
-  return loaded.graph;
+  let frozen: Buffer | undefined;
+  const freeze = () => {
+    if (names && !hasSecrets(loaded.graph)) frozen ??= textOf(build, request, loaded, names);
+    return frozen;
+  };
+  afterwards(() => keepGraph(loaded.graph, freeze));
+  return {
+    ...loaded.graph,
+    get id() {
+      const text = freeze();
+      return text && sha256(text);
+    },
+  };
 }
 
 /** Where there is a place for it: looking alone makes no `.res`. */
-function keepGraph(build: string, request: GraphRequest, loaded: LoadedGraph, env: readonly string[]): void {
+function keepGraph({ manifest }: Graph, freeze: () => Buffer | undefined): void {
+  const place = cachePlace(manifest.file);
+  const text = existsSync(place.state) ? freeze() : undefined;
+  if (text) writeKeptFile(cacheFile(manifest.file), place.tmp, text);
+}
+
+/** What is kept of a graph: what it was made of, and the graph itself. */
+function textOf(build: string, request: GraphRequest, loaded: LoadedGraph, env: readonly string[]): Buffer {
   const { graph, sources, reals } = loaded;
-  const place = cachePlace(graph.manifest.file);
-  if (!existsSync(place.state) || hasSecrets(graph)) return;
   const head: Head = {
     format: FORMAT,
     build,
@@ -90,20 +97,7 @@ function keepGraph(build: string, request: GraphRequest, loaded: LoadedGraph, en
   // The environment's own mirrors may hold a password.
   const own = graph.manifest.mirrors.slice(parseMirrors(request.env.RES_MIRRORS ?? '').length);
   const frozen = freezeGraph({ ...graph, manifest: { ...graph.manifest, mirrors: own } });
-  const body = Buffer.from(`${JSON.stringify(head)}\n${frozen}`);
-  const temporary = join(place.tmp, uniqueName());
-  try {
-    mkdirSync(place.folder, { recursive: true });
-    writeFileSync(temporary, Buffer.concat([Buffer.from(`${crcHex(body)} `), body]), {
-      flag: 'wx',
-      mode: 0o600,
-    });
-    renameSync(temporary, cacheFile(graph.manifest.file));
-  } catch (error) {
-    // A folder that cannot be written to, no room, or a build that puts things in order: the next run parses again.
-    if (errorCode(error) === undefined) throw error;
-    rmSync(temporary, { force: true });
-  }
+  return Buffer.from(`${JSON.stringify(head)}\n${frozen}`);
 }
 
 /** A graph that matches the manifest's files as they are now. */
@@ -127,7 +121,7 @@ function isFor(head: Head, { set, env }: GraphRequest): boolean {
   );
 }
 
-function thaw({ body }: Kept, request: GraphRequest): Graph {
+function thaw({ body, id }: Kept, request: GraphRequest): Graph {
   let loaded: Graph | undefined;
   const locate: Locate = (node, path) => {
     try {
@@ -142,7 +136,7 @@ function thaw({ body }: Kept, request: GraphRequest): Graph {
   };
   const graph = thawGraph(body.toString('utf8'), locate);
   const mirrors = [...parseMirrors(request.env.RES_MIRRORS ?? ''), ...graph.manifest.mirrors];
-  return { ...graph, manifest: { ...graph.manifest, mirrors } };
+  return { ...graph, manifest: { ...graph.manifest, mirrors }, id };
 }
 
 /** The file of the cache last read: the command line asks for the params of a manifest before it loads it. */
@@ -167,19 +161,11 @@ function inodeOf(file: string): bigint | undefined {
 }
 
 function parseKept(file: string): Kept | undefined {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(file);
-  } catch (error) {
-    if (errorCode(error) === undefined) throw error;
-    // None, or none that can be read: the manifest is.
-    return undefined;
-  }
-  const whole = bytes.subarray(SUM_LENGTH);
-  const end = whole.indexOf('\n');
-  if (end < 0 || bytes.toString('latin1', 0, SUM_LENGTH) !== `${crcHex(whole)} `) return undefined;
+  const whole = readKeptFile(file);
+  const end = whole?.indexOf('\n') ?? -1;
+  if (whole === undefined || end < 0) return undefined;
   const head: unknown = JSON.parse(whole.toString('utf8', 0, end));
-  return isHead(head) ? { head, body: whole.subarray(end + 1) } : undefined;
+  return isHead(head) ? { head, body: whole.subarray(end + 1), id: sha256(whole) } : undefined;
 }
 
 /** The checksum vouches for the rest. */
@@ -210,6 +196,6 @@ function hasSecrets({ manifest, nodes }: Graph): boolean {
   return manifest.mirrors.some(({ from, to }) => holdsSecret([from, ...to]));
 }
 
-function sha256(text: string): string {
+function sha256(text: string | Buffer): string {
   return createHash('sha256').update(text).digest('hex');
 }

@@ -136,7 +136,7 @@ class ActionRun {
     const { temp } = this.#options;
     if (!(error instanceof Error) || !isNoSpace(error)) throw error;
     const isTold = error instanceof ResError && error.code === 'no-space';
-    if (isTold && (by !== 'filling' || !(await sameDevice(temp, this.#scratch.path)))) throw error;
+    if (isTold && (by !== 'filling' || !sameDevice(temp, this.#scratch.path))) throw error;
     throw noSpaceError(error, 'cannot write', temp, await this.#missingBytes());
   }
 

@@ -3,7 +3,8 @@
 
 import type { BuildResult } from '../model/event.js';
 import type { PlannedBuild } from '../model/report.js';
-import { planUnlessStale } from '../plan/plan.js';
+import { type DetailedPlan, planUnlessStale } from '../plan/plan.js';
+import { keepSettled } from '../plan/settled.js';
 import type { Workspace } from '../plan/workspace.js';
 import type { BuildOptions } from './api.js';
 import { hasUnrecordedOutputs } from './recognised.js';
@@ -46,5 +47,23 @@ async function nothingToDo(workspace: Workspace, requested: readonly string[]): 
   if (!plan || plan.steps.length > 0 || requested.some((name) => plan.nodes.get(name)?.state !== 'fresh'))
     return false;
   // To write down whose they are is work, if only a little: it needs the lock.
-  return !hasUnrecordedOutputs(workspace, plan);
+  if (hasUnrecordedOutputs(workspace, plan)) return false;
+  keepOrder(workspace, plan);
+  return true;
+}
+
+/** What is in order need not be looked into again; there is nothing to keep where all of it was known to be. */
+function keepOrder(workspace: Workspace, plan: DetailedPlan): void {
+  const names = [...plan.nodes.keys()];
+  const { settled } = plan;
+  if (settled && !names.some((name, i) => settled.settled.has(i) && !settled.vouches(name))) return;
+  keepSettled(
+    workspace,
+    names,
+    (name) => {
+      const { state, key, content } = plan.nodes.get(name) ?? {};
+      return state === 'fresh' && key && content ? { key, content } : undefined;
+    },
+    settled,
+  );
 }

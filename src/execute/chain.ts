@@ -1,5 +1,6 @@
 // A chain of nodes is run in its turn: what it made is checked, written down and put in its place, if what it was made
 // of stayed the same meanwhile.
+import { lstatSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { relative } from 'node:path';
 import type { Content, Item } from '../model/content.js';
@@ -23,8 +24,8 @@ import { Throttle } from './progress.js';
 
 export type FileSupply = Extract<Supply, { from: 'files' }>;
 
-/** Paths of the lists of sums, by the node that is held against one. */
-export type Sums = ReadonlyMap<string, string | undefined>;
+/** Paths of the lists of sums, by the node that is held against one; they may be under way. */
+export type Sums = ReadonlyMap<string, Promise<string | undefined>>;
 
 /** The nodes that stream into the last one, in the order of the bytes. */
 export function streamedNodes(chain: ChainNode): readonly Node[] {
@@ -51,20 +52,25 @@ export async function runChain(
   const { workspace, ledger, moves } = site;
   const { node } = chain;
   const output = outputPaths(workspace, node, null)[0]?.path;
-  const temp =
-    output === undefined ? await temporaryForStore(workspace) : await temporaryFor(workspace, output);
+  let temp = '';
   try {
-    const { begun, item } = await making(() => makeChain(site, chain, sums, temp));
+    const { begun, item } = await making(async () => {
+      temp =
+        output === undefined ? await temporaryForStore(workspace) : await temporaryFor(workspace, output);
+      return makeChain(site, chain, sums, temp);
+    });
     await placing(async () => {
       // What was made is not to be made again, whatever happens next.
-      await workspace.state.flush();
+      await workspace.state.traces.flush();
       await moves.place(temp, node, item);
+      await ledger.writeDown();
     });
     ledger.finish(begun, [item]);
     return [item];
   } finally {
     letGoOf(site, chain);
-    await rm(temp, { recursive: true, force: true });
+    if (temp !== '' && lstatSync(temp, { throwIfNoEntry: false }))
+      await rm(temp, { recursive: true, force: true });
   }
 }
 
@@ -107,7 +113,7 @@ async function accept(
   { durationMs, diskBytes }: { readonly durationMs: number; readonly diskBytes: number },
 ): Promise<void> {
   for (const { node, item, sha256, names } of made) {
-    await check(node, sha256, names, sums.get(node.name)).catch((error: unknown) => {
+    await check(node, sha256, names, await sums.get(node.name)).catch((error: unknown) => {
       throw new ChainFailure(node.name, error, undefined);
     });
     known.learn(node.name, [item]);

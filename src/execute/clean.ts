@@ -13,7 +13,7 @@ import { removeOutput, removeTemporaries } from './outputs.js';
 import { throwIfInterrupted } from './verify.js';
 
 export interface CleanOptions {
-  /** The store, partial downloads and logs too; only what lies in the workspace's own `.res`. */
+  /** The store, partial downloads, logs and caches too; only what lies in the workspace's own `.res`. */
   readonly all?: boolean;
   /** Outputs that were changed by hand too. */
   readonly force?: boolean;
@@ -63,7 +63,7 @@ export async function clean(
     if (options.all) removed.push(...(await emptyStore(workspace, options.signal)));
     await removeTemporaries(workspace);
     await workspace.state.flush();
-    await removeIfEmpty(workspace.graph.manifest.outputDir);
+    await removeEmptyFolders(folders, workspace.graph.manifest.outputDir);
     const freedBytes = removed.reduce((sum, { size }) => sum + size, 0);
     const { store } = workspace.paths;
     const sharedStore = options.all && !ownsStore(workspace.paths) ? store : null;
@@ -77,9 +77,8 @@ async function emptyStore(
   workspace: Workspace,
   signal: AbortSignal | undefined,
 ): Promise<{ path: string; size: number }[]> {
-  const { partial, logs } = workspace.paths;
-  await rm(partial, { recursive: true, force: true });
-  await rm(logs, { recursive: true, force: true });
+  const { partial, logs, cache } = workspace.paths;
+  for (const folder of [partial, logs, cache]) await rm(folder, { recursive: true, force: true });
   if (!ownsStore(workspace.paths)) return [];
   const removed: { path: string; size: number }[] = [];
   for await (const { digest, type, path, size } of workspace.store.list()) {
@@ -104,6 +103,14 @@ const KEPT: ReadonlySet<string | undefined> = new Set([
   'EROFS',
   'EINVAL',
 ]);
+
+/** Folders that outputs were in, and those above them up to that of all outputs, where nothing else is in them. */
+async function removeEmptyFolders(folders: ReadonlySet<string>, outputDir: string): Promise<void> {
+  const all = new Set([outputDir]);
+  for (const folder of folders)
+    for (let at = folder; at.startsWith(`${outputDir}/`); at = dirname(at)) all.add(at);
+  for (const folder of [...all].sort((a, b) => b.length - a.length)) await removeIfEmpty(folder);
+}
 
 async function removeIfEmpty(folder: string): Promise<void> {
   await rmdir(folder).catch((error: unknown) => {

@@ -4,6 +4,7 @@
 import { makingOf } from '../kinds/kind.js';
 import type { Content } from '../model/content.js';
 import type { Node } from '../model/node.js';
+import type { Assessment } from '../plan/assess.js';
 import type { Fusion } from '../plan/fusion.js';
 import { standsOn } from '../plan/leaning.js';
 import { makerOf } from '../plan/registry.js';
@@ -28,6 +29,10 @@ export interface ExecutionOptions extends LedgerOptions, MovesOptions, ArtifactO
   /** Nodes that the plan has work for, inputs first. */
   readonly planned: readonly string[];
   readonly fusion: Fusion;
+  /** What the plan found out of a node. */
+  readonly assessed: (node: string) => Assessment | undefined;
+  /** Whether the plan has nothing to do for a node. */
+  readonly isFresh: (node: string) => boolean;
   readonly force: boolean;
   /** Bytes on disk that a node's output is expected to take, where that is known. */
   readonly expectedBytes: (node: string) => number | null;
@@ -47,12 +52,13 @@ export class Execution {
   readonly #knows = new Once<Content>();
   readonly #makes = new Once<Content>();
   readonly #obtains = new Once<void>();
+  readonly #listsOfSums = new Once<string | undefined>();
   readonly #placing = new Pool(PLACING);
 
   constructor(options: ExecutionOptions) {
     const { workspace, listener, signal } = options;
     this.#o = options;
-    this.#known = new Known(workspace);
+    this.#known = new Known(workspace, options.assessed);
     this.#ledger = new Ledger(options, this.#known);
     this.#moves = new Moves(options, this.#known);
     this.#site = {
@@ -74,7 +80,9 @@ export class Execution {
     const targets = force ? closure : [...obtained];
     const outcomes = await Promise.allSettled(
       targets.map(async (name) => {
-        if (obtained.has(name)) await this.#obtain(name);
+        if (this.#o.isFresh(name) && this.#known.node(name).output !== undefined)
+          this.#ledger.obtained.add(name);
+        else if (obtained.has(name)) await this.#obtain(name);
         else if (!this.#streamsAway(name)) await this.#know(name);
       }),
     );
@@ -86,6 +94,17 @@ export class Execution {
     if (!signal.aborted) this.#ledger.skipUnreached(planned);
     await this.#moves.dropIntermediates((name) => this.#ledger.isAwaited(name));
     return this.#ledger;
+  }
+
+  /** Whether anything was done for a node. */
+  hasTouched(name: string): boolean {
+    return this.#ledger.ran.has(name) || this.#ledger.restored.has(name);
+  }
+
+  /** What a node has now, as far as that is known. */
+  async outcomeOf(name: string): Promise<Pick<Assessment, 'key' | 'content'>> {
+    const { key } = await this.#known.action(this.#known.node(name));
+    return { key, content: this.#known.content(name) ?? null };
   }
 
   /** The bytes of a node: in the place of its output, or at hand for an intermediate. */
@@ -152,8 +171,9 @@ export class Execution {
     return this.#peeks.do(name, () => {
       const node = this.#known.node(name);
       return this.#ledger.guard(node, async () => {
-        if (!(await this.#knowsInputs(node)) || this.#isForced(node)) return null;
-        const { content } = await this.#known.assess(node);
+        const planned = this.#known.planned(name);
+        if (!planned && (!(await this.#knowsInputs(node)) || this.#isForced(node))) return null;
+        const content = planned ?? (await this.#known.assess(node)).content;
         if (content) this.#known.learn(name, content);
         return content;
       });
@@ -229,10 +249,13 @@ export class Execution {
 
   async #run(chain: ChainNode, pool: 'cpu' | 'disk'): Promise<Content> {
     const { node } = chain;
-    // Before a place in the pool is taken: to make them may need it.
-    const sums = new Map<string, string | undefined>();
-    for (const made of [...streamedNodes(chain), node])
-      sums.set(made.name, await this.#ledger.guard(made, () => this.#sumsPath(made)));
+    const sums = new Map<string, Promise<string | undefined>>();
+    for (const made of [...streamedNodes(chain), node]) {
+      const path = this.#sums(made);
+      sums.set(made.name, path);
+      // Before a place in the pool is taken: to make them may need it. What is fetched comes meanwhile.
+      if (!this.#isFetched(made.verify)) await path;
+    }
     const queues: Queues = {
       making: async (work) => {
         // That a download began anew is no failure, which would close the queues.
@@ -253,6 +276,8 @@ export class Execution {
 
   /** Makes the inputs' bytes ready and says where each comes from. */
   async #chain(node: Node): Promise<ChainNode> {
+    // First in the queue: it is small, and what comes after it may be large.
+    this.#sums(node);
     const inputs = node.references
       .filter(({ role }) => role !== 'sums')
       .map(async ({ role, node: name }) => ({ role, node: name, supply: await this.#supply(node, name) }));
@@ -312,6 +337,18 @@ export class Execution {
     const holdings = await this.#moves.hold(node, items);
     if (!holdings) throw new Error(`${name} was obtained but is not at hand`);
     return { from: 'files', holdings, items };
+  }
+
+  /** `#sumsPath` on behalf of a node that is made: once, and its failure is the node's. */
+  #sums(node: Node): Promise<string | undefined> {
+    return this.#listsOfSums.do(node.name, () => this.#ledger.guard(node, () => this.#sumsPath(node)));
+  }
+
+  /** Whether a list of sums takes no place among what is made, nor does anything that it is held against itself. */
+  #isFetched(verify: Node['verify']): boolean {
+    if (!verify || !('sums' in verify)) return true;
+    const node = this.#known.node(verify.sums);
+    return node.section === 'artifact' && this.#isFetched(node.verify);
   }
 
   /** The list of sums that a node is held against, if there is one. */

@@ -106,7 +106,7 @@ class Glimpses {
     let bytes = 0;
     for (const [i, { path, place }] of holdings.entries()) {
       const to = placements[i]?.path;
-      if (to === undefined || to === path || (place === 'store' && (await sameDevice(path, to)))) continue;
+      if (to === undefined || to === path || (place === 'store' && sameDevice(path, to))) continue;
       bytes += await diskUsage(path);
     }
     return { ...none, bytes };

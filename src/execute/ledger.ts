@@ -22,6 +22,8 @@ export interface LedgerOptions {
   readonly keepGoing: boolean;
 }
 
+const WRITE_DOWN_MS = 200;
+
 /** Thrown to the users of a node that failed, or that was not started because another one had failed. */
 export class Unavailable extends Error {
   readonly node: string;
@@ -53,6 +55,8 @@ export class Ledger {
 
   readonly #o: LedgerOptions;
   readonly #known: Known;
+  /** When the state was last written down, ms of `performance.now`. */
+  #writtenDown = 0;
   /** Failures that are being written down. */
   readonly #recording: Promise<void>[] = [];
 
@@ -110,6 +114,17 @@ export class Ledger {
     await this.#share(key);
     const durationMs = took ?? (traces.get(key) ?? nodes.get(node.name))?.durationMs ?? 0;
     nodes.set(node.name, { key, action, status: 'done', at: Date.now(), durationMs });
+  }
+
+  /**
+   * Puts on disk what is known of nodes and files, at most every WRITE_DOWN_MS: all that a build that is killed may forget, as it
+   * is found out again without making anything anew. At the end of a build everything is written down.
+   */
+  async writeDown(): Promise<void> {
+    const now = performance.now();
+    if (now - this.#writtenDown < WRITE_DOWN_MS) return;
+    this.#writtenDown = now;
+    await this.#o.workspace.state.flush();
   }
 
   /** What is known of an action becomes known to all who use the store, and to this workspace what they know. */

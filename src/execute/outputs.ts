@@ -56,7 +56,7 @@ export async function placeOutput(workspace: Workspace, file: string, placing: P
   const { node, item, path } = placing;
   const { state, cache } = workspace;
   await makeFolder(dirname(path));
-  if (!(await sameDevice(file, path))) {
+  if (!sameDevice(file, path)) {
     await placeCopy(workspace, file, placing);
     return rm(file, { recursive: true, force: true });
   }
@@ -207,7 +207,7 @@ export async function restoreOutput(
     if (aside !== undefined) return restoreAside(workspace, aside, placing);
   }
   // In one step from the store to its place: whenever res is killed, the content is in one of the two.
-  if (mayMove && !shared && (await sameDevice(holding.path, path)))
+  if (mayMove && !shared && sameDevice(holding.path, path))
     return placeOutput(workspace, holding.path, placing);
   const temp = await temporaryFor(workspace, path);
   try {
@@ -226,7 +226,7 @@ async function restoreAside(workspace: Workspace, aside: string, placing: Placin
   const { store } = workspace;
   try {
     await makeFolder(dirname(placing.path));
-    if (await sameDevice(aside, placing.path)) return await placeOutput(workspace, aside, placing);
+    if (sameDevice(aside, placing.path)) return await placeOutput(workspace, aside, placing);
     await placeCopy(workspace, aside, placing);
   } catch (error) {
     await store.putBack(aside);

@@ -9,10 +9,10 @@ import { ResError } from '../model/error.js';
 import type { BuildResult, EventListener } from '../model/event.js';
 import { countSteps } from '../model/plan.js';
 import type { PlannedBuild } from '../model/report.js';
-import { planFusion } from '../plan/fusion.js';
 import { holdsContent } from '../plan/places.js';
 import { type DetailedPlan, planNodes } from '../plan/plan.js';
 import { register } from '../plan/roots.js';
+import { type InOrder, keepSettled } from '../plan/settled.js';
 import { refreshWorkspace, type Workspace } from '../plan/workspace.js';
 import { createFetcher, type Fetcher } from '../sources/fetch.js';
 import { ioError } from '../store/files.js';
@@ -94,7 +94,8 @@ async function buildLocked(
   throwTogether(failures);
   await saveLock(workspace);
   if (options.asIs) await acceptAsIs(workspace, requested, listener);
-  const plan = await planNodes(workspace, requested, { force: options.force ?? false });
+  const force = options.force ?? false;
+  const plan = await planNodes(workspace, requested, { force, brief: true });
   await dropWritten(workspace, plan);
   await register(workspace);
   await checkBefore(workspace, plan, options);
@@ -107,19 +108,23 @@ async function buildLocked(
   checkSpace(await estimateSpace(workspace, weighed), listener);
   announce(listener, plan);
   const jobs = options.jobs ?? availableParallelism();
+  const planned = plan.steps.flatMap(({ node, through }) => [...through, node]);
   const execution = new Execution({
     workspace,
     closure: names,
     requested: new Set(requested),
     outdated: plan.steps.filter(({ work }) => work === 'restore').map(({ node }) => node),
-    planned: plan.steps.flatMap(({ node, through }) => [...through, node]),
-    fusion: planFusion(workspace.graph, names, new Set(requested)),
+    planned,
+    fusion: plan.fusion,
+    // Where all is to be made anew, what is known of it does not count.
+    assessed: (name) => (force ? undefined : plan.assessed(name)),
+    isFresh: (name) => !force && plan.nodes.get(name)?.state === 'fresh',
     pools: new Pools(poolLimits(jobs, workspace.graph.manifest.pools)),
-    priority: criticalPaths(workspace, names),
+    priority: criticalPaths(workspace, planned),
     fetcher: () => network.fetcher,
     listener,
     signal,
-    force: options.force ?? false,
+    force,
     offline: options.offline ?? false,
     overwrite: options.overwrite ?? false,
     keepGoing: options.keepGoing ?? false,
@@ -137,6 +142,7 @@ async function buildLocked(
     );
   if (signal.aborted) throw interrupted();
   const result = buildResult(names, ledger, started);
+  if (result.ok && !force) await keepOrder(workspace, names, plan, execution);
   await recordBuild(workspace, requested, result, started, ledger.failed).catch((error: unknown) => {
     // What was asked for is done all the same.
     const { message, hint = null } = ioError(
@@ -147,6 +153,24 @@ async function buildLocked(
     listener({ type: 'warning', message, hint });
   });
   return finish(listener, result);
+}
+
+/** What is in order now need not be looked into by the next plan. */
+async function keepOrder(
+  workspace: Workspace,
+  names: readonly string[],
+  plan: DetailedPlan,
+  execution: Execution,
+): Promise<void> {
+  const vouches = (name: string) => plan.settled?.vouches(name) === true && !execution.hasTouched(name);
+  const found = new Map<string, InOrder>();
+  for (const name of names) {
+    if (vouches(name)) continue;
+    const { key, content } = await execution.outcomeOf(name);
+    if (key !== null && content) found.set(name, { key, content });
+  }
+  const former = plan.settled && { settled: plan.settled.settled, vouches };
+  keepSettled(workspace, names, (name) => found.get(name), former);
 }
 
 /** A plan is still of use when the network is not there; a release that does not exist is an error all the same. */

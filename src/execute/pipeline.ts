@@ -1,20 +1,20 @@
 // Bytes on their way: read from files in pieces, counted and hashed as they pass, written once.
-import { createReadStream, statSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { createReadStream, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { ioError, openSparseWriter } from '../store/files.js';
 import { type ContentDigests, ContentHasher } from '../store/hashing.js';
 
 const PIECE = 1 << 20;
-/** Read at once: a stream costs more than it gains. */
+/** Bytes. Read at once: a stream, or only to wait, costs more than it gains. */
 const SMALL = 1 << 16;
 
 /** The files, one after the other, in pieces of up to 1 MiB. */
 export async function* readFiles(paths: readonly string[], signal: AbortSignal): AsyncGenerator<Uint8Array> {
   for (const path of paths) {
     if (statSync(path).size <= SMALL) {
-      yield await readFile(path, { signal });
+      signal.throwIfAborted();
+      yield readFileSync(path);
       continue;
     }
     const stream = createReadStream(path, { highWaterMark: PIECE, signal });

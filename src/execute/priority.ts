@@ -4,7 +4,10 @@ import type { Workspace } from '../plan/workspace.js';
 /** Counted for a node that never ran, ms: enough for depth to decide where nothing else does. */
 const UNKNOWN_MS = 100;
 
-/** Expected ms from the start of each node to the end of the build, from the durations of the last runs. */
+/**
+ * Expected ms from the start of each node to the end of the build, from the durations of the last runs.
+ * @param names nodes with work to do, inputs first
+ */
 export function criticalPaths(workspace: Workspace, names: readonly string[]): (node: string) => number {
   const after = new Map<string, number>();
   const remaining = new Map<string, number>();

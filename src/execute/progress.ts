@@ -7,7 +7,7 @@ const PACE_MS = 100;
 export class Throttle {
   readonly #node: string;
   readonly #listener: EventListener;
-  #last = 0;
+  #last = performance.now();
 
   constructor(node: string, listener: EventListener) {
     this.#node = node;

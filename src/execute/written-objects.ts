@@ -1,11 +1,13 @@
 // Objects of the store that somebody wrote to after all: a program had the file open when it was an output.
-import type { Plan } from '../model/plan.js';
+import type { DetailedPlan } from '../plan/plan.js';
 import type { Workspace } from '../plan/workspace.js';
 import { algorithmOf } from '../store/hashing.js';
 
 /** Reads those that the plan could use again, and removes what is no longer what its name says. */
-export async function dropWritten({ store, cache }: Workspace, plan: Plan): Promise<void> {
-  for (const { content } of plan.nodes.values()) {
+export async function dropWritten({ store, cache }: Workspace, plan: DetailedPlan): Promise<void> {
+  for (const [name, { content }] of plan.nodes) {
+    // What is in its place, as it was, is not looked for in the store.
+    if (plan.settled?.vouches(name)) continue;
     for (const { digest, type } of content ?? []) {
       const path = store.path(digest, type);
       if (type !== 'file' || !store.has(digest, type) || !cache.wasWritten(path)) continue;

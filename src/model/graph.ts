@@ -7,4 +7,6 @@ export interface Graph {
   readonly nodes: ReadonlyMap<string, Node>;
   /** All names, every node after its inputs; among equals, in the manifest's order. */
   readonly order: readonly string[];
+  /** The same for the same manifest, params and environment, and for no other graph; undefined where that is not known. */
+  readonly id?: string | undefined;
 }

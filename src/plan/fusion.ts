@@ -14,11 +14,12 @@ export interface Fusion {
 }
 
 export function planFusion(graph: Graph, closure: readonly string[], requested: ReadonlySet<string>): Fusion {
-  const users = new Map<string, number>();
-  for (const name of closure) {
-    for (const { node } of graph.nodes.get(name)?.references ?? [])
-      users.set(node, (users.get(node) ?? 0) + 1);
-  }
+  // Counted when it is first asked for: where little is to be done nobody may ask.
+  let counted: ReadonlyMap<string, number> | undefined;
+  const isOnlyUser = (input: string) => {
+    counted ??= countUsers(graph, closure);
+    return counted.get(input) === 1;
+  };
   const making = (name: string) => {
     const node = graph.nodes.get(name);
     const maker = node ? makerOf(node) : undefined;
@@ -43,11 +44,19 @@ export function planFusion(graph: Graph, closure: readonly string[], requested: 
       return (
         readsOnce(input, consumer) &&
         making(input) === 'streaming' &&
-        users.get(input) === 1 &&
+        isOnlyUser(input) &&
         !requested.has(input) &&
         graph.nodes.get(input)?.output === undefined &&
         graph.nodes.get(input)?.keep !== 'always'
       );
     },
   };
+}
+
+function countUsers(graph: Graph, closure: readonly string[]): ReadonlyMap<string, number> {
+  const users = new Map<string, number>();
+  for (const name of closure)
+    for (const { node } of graph.nodes.get(name)?.references ?? [])
+      users.set(node, (users.get(node) ?? 0) + 1);
+  return users;
 }

@@ -11,7 +11,6 @@ import { expandPath } from '../sources/path.js';
 import { errorCode, ioError } from '../store/files.js';
 import { algorithmOf } from '../store/hashing.js';
 import { type OutputRecord, pathsByDigest } from '../store/state.js';
-import { standsOn } from './leaning.js';
 import { outputPlace } from './output-place.js';
 import { makerOf } from './registry.js';
 import type { Workspace } from './workspace.js';
@@ -254,28 +253,15 @@ export class Holdings {
       const files = await expandPath(maker.source.identity(node.recipe), this.#workspace.graph.manifest.dir);
       return files.map(({ path }) => ({ place: 'workspace', path }));
     }
-    // What names other files finds them from its own place only.
-    const inPlace = standsOn(node).length > 0 ? await this.#allInPlace(node, content) : undefined;
-    return inPlace ?? (await this.findOwn(node, content)) ?? this.#findShared(node, content);
-  }
-
-  async #allInPlace(node: Node, content: Content): Promise<readonly Holding[] | undefined> {
-    const found: Holding[] = [];
-    for (const item of content) {
-      const holding = await this.#inPlace(node, content, item);
-      if (!holding) return undefined;
-      found.push(holding);
-    }
-    return found;
+    return (await this.findOwn(node, content)) ?? this.#findShared(node, content);
   }
 
   /** All items of a node, without a look at what it shares them with. */
   async findOwn(node: Node, content: Content): Promise<readonly Holding[] | undefined> {
     const found: Holding[] = [];
     for (const item of content) {
-      const held = await this.find(item);
-      const own = held && held.place !== 'elsewhere' ? held : await this.#inPlace(node, content, item);
-      const holding = own ?? held;
+      // In its own place first: what names other files finds them from there only.
+      const holding = (await this.#inPlace(node, content, item)) ?? (await this.find(item));
       if (!holding) return undefined;
       found.push(holding);
     }

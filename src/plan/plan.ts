@@ -18,6 +18,7 @@ import {
   holdsContent,
   leftovers,
   mayLeave,
+  type Occupant,
   type OutputPath,
   occupantOf,
   outputPaths,
@@ -26,17 +27,36 @@ import {
 } from './places.js';
 import { differences } from './reasons.js';
 import { makerOf } from './registry.js';
+import { contentInOrder, Settled } from './settled.js';
 import { keepFindings, type Workspace } from './workspace.js';
 
 export interface PlanOptions {
   /** Count every target as stale. */
   readonly force?: boolean;
+  /** Of an intermediate that is in order, do not look whether its bytes are at hand. */
+  readonly brief?: boolean;
+  /**
+   * Look into every node, also into those that have what they had when all was in order: only then has the plan of one that is fresh
+   * its action.
+   */
+  readonly thorough?: boolean;
 }
 
 /** A plan with what execute/ needs beside it. */
 export interface DetailedPlan extends Plan {
+  /** Of the nodes that were looked into. */
   readonly placements: ReadonlyMap<string, readonly Placement[]>;
+  /** What was found out of a node, or is on record of one that is in order. */
+  readonly assessed: (node: string) => Assessment | undefined;
   readonly fusion: Fusion;
+  /** What the plan took as it was; all else was looked into. */
+  readonly settled: Vouched | undefined;
+}
+
+/** What was in order before, with those nodes of which that still holds. */
+interface Vouched {
+  readonly settled: Settled;
+  readonly vouches: (name: string) => boolean;
 }
 
 /**
@@ -77,10 +97,14 @@ class Planner {
   readonly #requested: readonly string[];
   readonly #closure: readonly string[];
   readonly #force: boolean;
+  readonly #thorough: boolean;
+  readonly #brief: boolean;
   readonly #untilStale: boolean;
   readonly #fusion: Fusion;
   readonly #holdings: Holdings;
   readonly #assessed = new Map<string, Assessment>();
+  /** Nodes that are in order as they were, and their keys. */
+  readonly #vouched = new Map<string, string>();
   readonly #placements = new Map<string, readonly Placement[]>();
   readonly #steps = new Map<string, Step>();
   readonly #present = new Map<string, boolean>();
@@ -100,21 +124,31 @@ class Planner {
     this.#requested = requested;
     this.#closure = closure(workspace.graph, requested);
     this.#force = options.force ?? false;
+    this.#thorough = this.#force || (options.thorough ?? false);
     this.#untilStale = options.untilStale ?? false;
+    this.#brief = this.#untilStale || (options.brief ?? false);
     this.#fusion = planFusion(workspace.graph, this.#closure, new Set(requested));
     this.#holdings = new Holdings(workspace);
   }
 
   async run(): Promise<DetailedPlan | undefined> {
-    const contentOf = (name: string) => this.#assessed.get(name)?.content ?? null;
-    for (const name of this.#closure) {
+    const contentOf = (name: string) => this.#content(name);
+    const settled = this.#thorough ? undefined : Settled.read(this.#workspace, this.#closure);
+    /** Nodes that have not what they had. */
+    const changed = new Set<string>();
+    for (const [i, name] of this.#closure.entries()) {
       const node = this.#node(name);
+      if (settled?.holds(i, node) && !node.references.some((input) => changed.has(input.node))) {
+        this.#vouched.set(name, settled.key(i));
+        continue;
+      }
       // Of most nodes there is nothing to wait for, and in a large graph waiting for nothing takes most of the time.
       const assessed = assess(this.#workspace, node, contentOf);
       const assessment = assessed instanceof Promise ? await assessed : assessed;
       this.#assessed.set(name, assessment);
       // What is not known makes all unknown that is made of it, up to what was asked for.
       if (assessment.content === null && this.#untilStale) return undefined;
+      if (settled && (assessment.content === null || assessment.key !== settled.key(i))) changed.add(name);
       if (node.output === undefined) continue;
       const looked = this.#look(node, assessment.content);
       this.#placements.set(name, looked instanceof Promise ? await looked : looked);
@@ -126,6 +160,11 @@ class Planner {
       if (this.#forced(name) && !this.#streamed.has(name)) await this.#produce(name);
     const nodes = new Map<string, NodePlan>();
     for (const name of this.#closure) {
+      const key = this.#vouched.get(name);
+      if (key !== undefined && (this.#brief || this.#node(name).output !== undefined)) {
+        nodes.set(name, new InOrder(this.#workspace, this.#node(name), key, contentOf));
+        continue;
+      }
       const placed = this.#inPlace(name);
       const inPlace = placed instanceof Promise ? await placed : placed;
       const found = { inPlace, atHand: inPlace || (await this.#atHand(name)) };
@@ -142,8 +181,27 @@ class Planner {
       steps,
       blocked: this.#blocked(steps),
       placements: this.#placements,
+      assessed: (name) => {
+        this.#content(name);
+        return this.#assessed.get(name);
+      },
       fusion: this.#fusion,
+      settled: settled && { settled, vouches: (name) => this.#vouched.has(name) },
     };
+  }
+
+  #content(name: string): Content | null {
+    const assessed = this.#assessed.get(name);
+    if (assessed) return assessed.content;
+    const key = this.#vouched.get(name);
+    if (key === undefined) return null;
+    const content = contentInOrder(this.#workspace, this.#node(name), key);
+    this.#assessed.set(name, { action: null, key, content });
+    return content;
+  }
+
+  #isKnown(name: string): boolean {
+    return this.#vouched.has(name) || this.#content(name) !== null;
   }
 
   #blocked(steps: readonly Step[]): readonly BlockedOutput[] {
@@ -158,9 +216,10 @@ class Planner {
   #look(node: Node, content: Content | null): readonly Placement[] | Promise<readonly Placement[]> {
     const [first, ...others] = outputPaths(this.#workspace, node, content);
     if (first === undefined) return [];
+    if (others.length > 0) return this.#lookAtAll([first, ...others]);
     const occupant = occupantOf(this.#workspace, first.path, first.item);
-    if (others.length === 0 && !(occupant instanceof Promise)) return [{ ...first, occupant }];
-    return this.#lookAtAll([first, ...others]);
+    const placed = (found: Occupant) => [{ ...first, occupant: found }];
+    return occupant instanceof Promise ? occupant.then(placed) : placed(occupant);
   }
 
   async #lookAtAll(outputs: readonly OutputPath[]): Promise<readonly Placement[]> {
@@ -181,10 +240,11 @@ class Planner {
   #inPlace(name: string): boolean | Promise<boolean> {
     const known = this.#placed.get(name);
     if (known !== undefined) return known;
+    const node = this.#node(name);
+    if (node.output !== undefined && this.#vouched.has(name)) return true;
     const placements = this.#placements.get(name);
     if (!placements) return this.#atHand(name);
-    const content = this.#assessed.get(name)?.content;
-    const node = this.#node(name);
+    const content = this.#content(name);
     const hold =
       content != null &&
       content.length === placements.length &&
@@ -203,7 +263,7 @@ class Planner {
   #atHand(name: string): boolean | Promise<boolean> {
     const known = this.#present.get(name);
     if (known !== undefined) return known;
-    const content = this.#assessed.get(name)?.content;
+    const content = this.#content(name);
     // Files of the workspace are where they were found.
     if (content && !isOfWorkspace(this.#node(name))) return this.#find(name, content);
     this.#present.set(name, content != null);
@@ -218,7 +278,7 @@ class Planner {
       const node = this.#node(at);
       const held = await this.#holdings.findOwn(node, content);
       const input = held ? undefined : sharedInput(node);
-      const same = input !== undefined && isSame(this.#assessed.get(input)?.content, content);
+      const same = input !== undefined && isSame(this.#content(input), content);
       if (held) found = true;
       else if (input === undefined) found = false;
       // A person had another content accepted than the one that it shares.
@@ -260,7 +320,7 @@ class Planner {
     for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
       if (this.#wanted.has(name)) continue;
       this.#wanted.add(name);
-      if (this.#assessed.get(name)?.content && !this.#forced(name)) {
+      if (this.#isKnown(name) && !this.#forced(name)) {
         const inPlace = this.#inPlace(name);
         const isThere = inPlace instanceof Promise ? await inPlace : inPlace;
         if (isThere || (await this.#atHand(name))) {
@@ -362,7 +422,8 @@ class Planner {
     if (work === 'download') return this.#downloadBytes(node);
     // What an artifact has that is only to be verified is there.
     if (work === 'restore' || makerOf(node).is === 'source') return 0;
-    const { content, key } = this.#assessed.get(node.name) ?? {};
+    const content = this.#content(node.name);
+    const key = this.#assessed.get(node.name)?.key;
     if (!content) return null;
     const onDisk = key == null ? undefined : traceOf(this.#workspace, key)?.diskBytes;
     return onDisk ?? contentSize(content);
@@ -370,7 +431,8 @@ class Planner {
 
   #describe(name: string, found: Found, done: ReadonlyMap<string, NodePlan>): NodePlan {
     const node = this.#node(name);
-    const { action, key, content } = this.#assessed.get(name) ?? { action: null, key: null, content: null };
+    const content = this.#content(name);
+    const { action, key } = this.#assessed.get(name) ?? { action: null, key: null };
     const placements = this.#placements.get(name) ?? [];
     const { state, reasons } = this.#judge(node, { action, key, content }, placements, found, done);
     const outputs = (content ?? []).map((item, i) => ({
@@ -470,6 +532,43 @@ class Planner {
     const node = this.#graph.nodes.get(name);
     if (!node) throw new Error(`${name} is not in the graph`);
     return node;
+  }
+}
+
+/** The plan of a node that is as it was when it was in order; what it has is read from the records only when that is asked for. */
+class InOrder implements NodePlan {
+  readonly state = 'fresh';
+  readonly reasons = [];
+  readonly action = null;
+  readonly present = true;
+  readonly key: string;
+  readonly #workspace: Workspace;
+  readonly #node: Node;
+  readonly #contentOf: (node: string) => Content | null;
+
+  constructor(workspace: Workspace, node: Node, key: string, contentOf: (node: string) => Content | null) {
+    this.#workspace = workspace;
+    this.#node = node;
+    this.key = key;
+    this.#contentOf = contentOf;
+  }
+
+  get name(): string {
+    return this.#node.name;
+  }
+
+  get kind(): string {
+    return this.#node.kind;
+  }
+
+  get content(): Content | null {
+    return this.#contentOf(this.#node.name);
+  }
+
+  get outputs(): NodePlan['outputs'] {
+    const { content } = this;
+    const [path] = outputPaths(this.#workspace, this.#node, content);
+    return (content ?? []).map(({ digest, size }) => ({ path: path?.path ?? null, digest, size }));
   }
 }
 

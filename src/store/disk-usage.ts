@@ -1,5 +1,6 @@
 // Bytes that files take on disk: a disk image is mostly holes, and its length says little.
-import { lstat, readdir } from 'node:fs/promises';
+import { lstatSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from './files.js';
 
@@ -9,7 +10,7 @@ const BLOCK = 512;
 /** Bytes on disk of a file, or of all files below a directory; 0 when nothing is there. Rejects with the system's error. */
 export async function diskUsage(path: string): Promise<number> {
   try {
-    const stats = await lstat(path);
+    const stats = lstatSync(path);
     let bytes = stats.blocks * BLOCK;
     if (!stats.isDirectory()) return bytes;
     for (const name of await readdir(path)) bytes += await diskUsage(join(path, name));

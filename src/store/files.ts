@@ -1,6 +1,16 @@
 // Files as a build needs them: durable renames, copies that stay sparse, and failures that say what to do.
 import { randomBytes } from 'node:crypto';
-import { constants, existsSync, lstatSync, type Stats, statfsSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fsync,
+  lstatSync,
+  openSync,
+  type Stats,
+  statfsSync,
+  statSync,
+} from 'node:fs';
 import {
   chmod,
   copyFile,
@@ -17,6 +27,7 @@ import {
   symlink,
 } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { ResError } from '../model/error.js';
 import { openSparseWriter } from './sparse.js';
 
@@ -47,6 +58,7 @@ export function uniqueName(): string {
 
 /** As `mkdir -p`. Node's own never returns where a file system refuses new folders with ENOENT (/proc, autofs). */
 export async function makeAll(path: string): Promise<void> {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
   if ((await makeOne(path)) === 'made') return;
   // Where the one above is there by now, another has made it since; where it always was, the second try fails for good.
   if (!existsSync(dirname(path))) await makeAll(dirname(path));
@@ -68,13 +80,16 @@ async function makeOne(path: string): Promise<'made' | 'nothing above'> {
 }
 
 export async function fsyncFile(path: string): Promise<void> {
-  const file = await open(path, 'r');
+  // To open and to close costs less than to wait for it.
+  const fd = openSync(path, 'r');
   try {
-    await file.sync();
+    await sync(fd);
   } finally {
-    await file.close();
+    closeSync(fd);
   }
 }
+
+const sync = promisify(fsync);
 
 /** Syncs under way, and those that begin when they end, by directory. */
 const syncing = new Map<string, Promise<void>>();
@@ -108,20 +123,17 @@ function beginSync(path: string): Promise<void> {
 }
 
 async function syncDirNow(path: string): Promise<void> {
-  const file = await open(path, 'r');
   try {
-    await file.sync();
+    await fsyncFile(path);
   } catch (error) {
     const code = errorCode(error);
     if (code !== 'EINVAL' && code !== 'ENOTSUP' && code !== 'EBADF') throw error;
-  } finally {
-    await file.close();
   }
 }
 
 /** Puts a file, or a directory with all below it, on disk. Rejects with the system's error. */
 export async function fsyncAll(path: string): Promise<void> {
-  await fsyncTree(path, await lstat(path));
+  await fsyncTree(path, lstatSync(path));
 }
 
 /** Syncs under way at a time in one folder: a journal takes several at once for the time of one. */
@@ -139,7 +151,7 @@ async function fsyncTree(path: string, stats: Stats): Promise<void> {
   for (const end of ends) if (end.status === 'rejected') throw end.reason;
   for (const entry of entries) {
     const child = join(path, entry.name);
-    if (entry.isDirectory()) await fsyncTree(child, await lstat(child));
+    if (entry.isDirectory()) await fsyncTree(child, lstatSync(child));
   }
   await fsyncDir(path);
 }
@@ -316,15 +328,14 @@ export async function freeBytes(path: string): Promise<number> {
 }
 
 /** Whether a rename between the two can work: both are on one file system, or will be once they exist. */
-export async function sameDevice(a: string, b: string): Promise<boolean> {
-  const [first, second] = await Promise.all([deviceOf(a), deviceOf(b)]);
-  return first === second;
+export function sameDevice(a: string, b: string): boolean {
+  return deviceOf(a) === deviceOf(b);
 }
 
 /** Of a link, that of the link: it is what a rename takes or replaces. */
-async function deviceOf(path: string): Promise<number> {
+function deviceOf(path: string): number {
   const own = lstatSync(path, { throwIfNoEntry: false });
-  return own ? own.dev : (await stat(existingAncestor(dirname(path)))).dev;
+  return (own ?? statSync(existingAncestor(dirname(path)))).dev;
 }
 
 function existingAncestor(path: string): string {

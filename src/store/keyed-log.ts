@@ -6,14 +6,15 @@
 // a record torn by a crash spoils no other; the file is rewritten (temporary name, rename) when most of it is dead. Who rewrites
 // holds the mark `.compact` beside the file, one process at a time; who appends takes no notice of it.
 import { randomBytes } from 'node:crypto';
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { closeSync, fdatasync, fstatSync, openSync, readSync, statSync, writeSync } from 'node:fs';
+import { type FileHandle, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
 import { crcHex } from '../model/crc.js';
 import { ResError } from '../model/error.js';
 import { sawContent, spoilLooks } from '../model/looks.js';
-import { errorCode, fsyncDir, ioError } from './files.js';
+import { errorCode, fsyncDir, ioError, makeAll } from './files.js';
 
 export interface KeyedLogOptions<V> {
   /** Of the values' meaning. A file of another version is put aside at the next flush, not read. */
@@ -101,6 +102,8 @@ export class KeyedLog<V> {
   #firstDamage = 0;
   readonly #notes = new Set<string>();
   #queue: Promise<void> = Promise.resolve();
+  /** Once is enough for what a killed process left: who wants to rewrite looks for himself. */
+  #hasLookedForMark = false;
 
   private constructor(path: string, options: KeyedLogOptions<V>) {
     this.#path = path;
@@ -166,6 +169,19 @@ export class KeyedLog<V> {
 
   get size(): number {
     return this.#entries.size;
+  }
+
+  /** Names the file: while it is the same no record that was read is lost. Undefined when not all of it could be used. */
+  get head(): string | undefined {
+    const { head, torn, damaged, foreign } = this.#seen;
+    return torn || damaged || foreign !== undefined || this.#damaged > 0 ? undefined : head;
+  }
+
+  /** Names what is known: while it is the same there are no other records. Undefined also when something is yet to be written. */
+  get position(): string | undefined {
+    const { head } = this;
+    const isWritten = this.#pending.size + this.#flushing.size === 0;
+    return head === undefined || !isWritten ? undefined : `${this.#seen.offset} ${head}`;
   }
 
   /** What was found damaged and left out, in sentences for the user; a record torn at the end by a crash is not told. */
@@ -305,7 +321,6 @@ export class KeyedLog<V> {
     this.#flushing = this.#pending;
     this.#pending = new Map();
     try {
-      await mkdir(dirname(this.#path), { recursive: true });
       if (this.#isAlien()) await this.#putAside();
       // A torn record may have been another process's, under way when we read it: look again before rewriting.
       if (this.#seen.torn) this.#read();
@@ -319,7 +334,8 @@ export class KeyedLog<V> {
     }
     const { offset, records } = this.#seen;
     if (offset > COMPACT_ABOVE && records > 2 * this.#entries.size) await this.#rewrite();
-    else await removeDeadMark(`${this.#path}${MARK}`);
+    else if (!this.#hasLookedForMark) await removeDeadMark(`${this.#path}${MARK}`);
+    this.#hasLookedForMark = true;
   }
 
   /** Of another version, or so damaged that it cannot be told what it is. */
@@ -328,23 +344,26 @@ export class KeyedLog<V> {
     return foreign !== undefined || (offset > 0 && !headed && records === 0);
   }
 
-  /** Appends what is being flushed. If the file was replaced meanwhile, again: the replacement may have missed it. */
+  /**
+   * Appends what is being flushed. If the file was replaced meanwhile, again: the replacement may have missed it. All but the sync
+   * is done at once: it costs less than to wait for it, and a build flushes for each node.
+   */
   async #append(): Promise<void> {
     let records = '';
     for (const [key, value] of this.#flushing) {
       records += this.#record(key, value === undefined ? 'null' : asciiJson(value));
     }
     for (let attempt = 0; attempt < 10; attempt++) {
-      const file = await open(this.#path, 'a');
+      const fd = await openToAppend(this.#path);
       try {
-        const before = await file.stat();
+        const before = fstatSync(fd);
         const head = before.size === 0 ? this.#header() : '';
         const bytes = Buffer.from(`${head}\n${records}`, 'latin1');
-        await writeAll(file, bytes);
-        await file.datasync();
+        writeAllSync(fd, bytes);
+        await datasync(fd);
         if (before.size === 0) await fsyncDir(dirname(this.#path));
-        const after = await file.stat();
-        if (!(await this.#isCurrent(after.ino))) continue;
+        const after = fstatSync(fd);
+        if (!this.#isCurrent(after.ino)) continue;
         if (before.size === this.#seen.offset && after.size === before.size + bytes.length) {
           const seen = {
             ...this.#seen,
@@ -358,7 +377,7 @@ export class KeyedLog<V> {
         this.#seen.torn = true;
         throw error;
       } finally {
-        await file.close();
+        closeSync(fd);
       }
     }
     throw new ResError('io', `cannot write ${this.#path}: other processes keep replacing it`, {
@@ -366,13 +385,8 @@ export class KeyedLog<V> {
     });
   }
 
-  async #isCurrent(inode: number): Promise<boolean> {
-    try {
-      return (await stat(this.#path)).ino === inode;
-    } catch (error) {
-      if (errorCode(error) === 'ENOENT') return false;
-      throw error;
-    }
+  #isCurrent(inode: number): boolean {
+    return statSync(this.#path, { throwIfNoEntry: false })?.ino === inode;
   }
 
   /** Replaces the file by one with live records only. False, with nothing done, while another process does so or room is short. */
@@ -402,7 +416,7 @@ export class KeyedLog<V> {
     });
     try {
       this.#read();
-      if (this.#isAlien() || (old && !(await this.#isCurrent((await old.stat()).ino)))) {
+      if (this.#isAlien() || (old && !this.#isCurrent((await old.stat()).ino))) {
         await rm(temp);
         return false;
       }
@@ -610,6 +624,24 @@ function asciiJson(value: unknown): string {
     /[\u007f-\uffff]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
+}
+
+/** Makes its folder where that is missing. Rejects with the system's error. */
+async function openToAppend(path: string): Promise<number> {
+  try {
+    return openSync(path, 'a');
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error;
+    await makeAll(dirname(path));
+    return openSync(path, 'a');
+  }
+}
+
+const datasync = promisify(fdatasync);
+
+function writeAllSync(fd: number, bytes: Buffer): void {
+  let done = 0;
+  while (done < bytes.length) done += writeSync(fd, bytes, done, bytes.length - done);
 }
 
 function openIfThere(path: string): number | undefined {

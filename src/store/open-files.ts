@@ -8,12 +8,13 @@ export interface Writer {
   readonly program: string;
 }
 
-/** A look at all processes serves this long (ms): a build replaces many files at once. */
+/** A look at all processes serves this long (ms), or this many times what it took: a build replaces many files at once. */
 const LOOK_AGE = 100;
+const LOOK_SHARE = 20;
 /** The bits of O_WRONLY and O_RDWR. */
 const WRITING = 0o3;
 
-let last: { readonly when: number; readonly writers: ReadonlyMap<string, Writer> } | undefined;
+let last: { readonly until: number; readonly writers: ReadonlyMap<string, Writer> } | undefined;
 
 /**
  * A process that may write to the file through a descriptor it holds. Undefined also where that cannot be seen: on another
@@ -22,8 +23,12 @@ let last: { readonly when: number; readonly writers: ReadonlyMap<string, Writer>
 export function writerOf(path: string): Writer | undefined {
   const real = seen(() => realpathSync(path));
   if (real === undefined) return undefined;
-  if (last === undefined || performance.now() - last.when > LOOK_AGE)
-    last = { when: performance.now(), writers: lookAround() };
+  const now = performance.now();
+  if (last === undefined || now > last.until) {
+    const writers = lookAround();
+    const took = performance.now() - now;
+    last = { until: now + Math.max(LOOK_AGE, LOOK_SHARE * took), writers };
+  }
   return last.writers.get(real);
 }
 

@@ -19,6 +19,8 @@ export interface WorkspacePaths {
   readonly tmp: string;
   readonly logs: string;
   readonly builds: string;
+  /** What only spares work, and can be thrown away at any time. */
+  readonly cache: string;
 }
 
 export interface StorePlace {
@@ -52,6 +54,7 @@ export function workspacePaths(manifestDir: string, env: Env): WorkspacePaths {
     tmp: join(root, 'tmp'),
     logs: join(root, 'logs'),
     builds: join(root, 'builds'),
+    cache: join(root, 'cache'),
   };
 }
 

@@ -1,5 +1,6 @@
 // Writes a stream of bytes so that its zeros take no room: disk images are mostly holes and must stay so.
-import { type FileHandle, open, rm } from 'node:fs/promises';
+import { closeSync, ftruncateSync, open, rmSync, write, writeSync } from 'node:fs';
+import { promisify } from 'node:util';
 
 export interface SparseWriter {
   /** Takes the next bytes; the chunk may be reused once the promise is fulfilled. Rejects with the system's error. */
@@ -25,7 +26,8 @@ function takeBuffer(): Buffer<ArrayBuffer> {
 
 /** Creates `path`, which must not exist. Rejects with the system's error. */
 export async function openSparseWriter(path: string): Promise<SparseWriter> {
-  const file = await open(path, 'wx');
+  // Not at once: to create a file may wait for the disk, where much is synced.
+  const fd = await openFile(path, 'wx');
   let filling = takeBuffer();
   let spare = takeBuffer();
   let filled = 0;
@@ -37,7 +39,7 @@ export async function openSparseWriter(path: string): Promise<SparseWriter> {
 
   async function flush(): Promise<void> {
     await underWay;
-    const job = writeBlocks(file, filling.subarray(0, filled), position);
+    const job = writeBlocks(fd, filling.subarray(0, filled), position);
     // A failure is seen by the next await of `underWay`; until then it must not count as unhandled.
     job.catch(() => undefined);
     underWay = job;
@@ -46,12 +48,12 @@ export async function openSparseWriter(path: string): Promise<SparseWriter> {
     [filling, spare] = [spare, filling];
   }
 
-  async function closeFile(): Promise<void> {
+  function closeFile(): void {
     if (!open_) return;
     open_ = false;
     idleBuffers.push(filling, spare);
     idleBuffers.length = Math.min(idleBuffers.length, MOST_IDLE);
-    await file.close();
+    closeSync(fd);
   }
 
   return {
@@ -68,26 +70,26 @@ export async function openSparseWriter(path: string): Promise<SparseWriter> {
     async close() {
       await flush();
       await underWay;
-      await file.truncate(position);
-      await closeFile();
+      ftruncateSync(fd, position);
+      closeFile();
       return { size: position };
     },
     async abort() {
       await Promise.allSettled([underWay]);
-      await closeFile();
-      await rm(path, { force: true });
+      closeFile();
+      rmSync(path, { force: true });
     },
   };
 }
 
-async function writeBlocks(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
+async function writeBlocks(fd: number, bytes: Buffer, position: number): Promise<void> {
   let start = 0;
   while (start < bytes.length) {
     const zero = isZero(bytes, start);
     let end = start + BLOCK;
     while (end < bytes.length && isZero(bytes, end) === zero) end += BLOCK;
     end = Math.min(end, bytes.length);
-    if (!zero) await writeAll(file, bytes.subarray(start, end), position + start);
+    if (!zero) await writeAll(fd, bytes.subarray(start, end), position + start);
     start = end;
   }
 }
@@ -98,10 +100,14 @@ function isZero(bytes: Buffer, start: number): boolean {
   return bytes.compare(ZEROS, 0, end - start, start, end) === 0;
 }
 
-async function writeAll(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
+async function writeAll(fd: number, bytes: Buffer, position: number): Promise<void> {
   let done = 0;
   while (done < bytes.length) {
-    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
-    done += bytesWritten;
+    const args = [bytes, done, bytes.length - done, position + done] as const;
+    // What is small is in the system's memory before a promise would be made for it.
+    done += bytes.length <= BLOCK ? writeSync(fd, ...args) : (await writeAt(fd, ...args)).bytesWritten;
   }
 }
+
+const openFile = promisify(open);
+const writeAt = promisify(write);

@@ -14,7 +14,7 @@ import {
   statSync,
   writeSync,
 } from 'node:fs';
-import { readdir, rm, stat } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { setImmediate as breathe, setTimeout as sleep } from 'node:timers/promises';
 import { CHUNK_SIZE, type Digest, digestAlgorithm } from '../model/digest.js';
@@ -69,7 +69,7 @@ export class StatCache {
   async known(path: string, algorithm: HashAlgorithm | 'any' = 'any'): Promise<Known | undefined> {
     const record = this.#files.get(path);
     if (record === undefined || !answers(record, algorithm)) return undefined;
-    return matching(record, fileStamp(await statOrAbsent(path)), this.#unsettled.has(path));
+    return matching(record, fileStamp(statOrAbsent(path)), this.#unsettled.has(path));
   }
 
   /** `known`, of a file that has just been looked at. @param stats of the file, not of a link to it */
@@ -131,17 +131,17 @@ export class StatCache {
    * @param made how the file was before it got that name: one that was written to since is not remembered.
    */
   async record(path: string, digest: Digest, made?: Pick<BigIntStats, 'size' | 'mtimeNs'>): Promise<void> {
-    const stats = await statOrAbsent(path);
+    const stats = statOrAbsent(path);
     if (stats === undefined) throw new ResError('io', `cannot look at ${path}: no such file or folder`);
     if (made && (stats.size !== made.size || stats.mtimeNs !== made.mtimeNs)) return;
     const key = stats.isDirectory() ? directoryKey(path) : path;
     // Where res writes outputs it may also ask the clock of that file system.
     this.#clock.adopt(dirname(resolve(path)), stats.dev);
-    const at = this.#clock.read(stats.dev);
     const stamp = stats.isDirectory() ? await directoryStamp(path) : fileStamp(stats);
     if (stamp === undefined)
       throw new ResError('io', `cannot look at ${path}: neither a file nor a directory`);
-    const record = { ...stamp, digest, at: String(at) };
+    // The rename just now was a reading of the clock, and asking costs more than all the rest.
+    const record = { ...stamp, digest, at: stamp.ctimeNs };
     this.#files.set(key, record);
     if (isRacy(record)) this.#unsettled.add(key);
   }
@@ -186,10 +186,10 @@ export class StatCache {
     for (const key of keys) {
       const record = this.#files.get(key);
       if (record === undefined) continue;
-      const stats = await statOrAbsent(key);
+      const stats = statOrAbsent(key);
       if (stats === undefined) continue;
       const at = await this.#clock.passed(stats.dev, trustedFrom(record, this.#clock.read(stats.dev)));
-      const stamp = key.endsWith('/') ? await directoryStamp(key) : fileStamp(await statOrAbsent(key));
+      const stamp = key.endsWith('/') ? await directoryStamp(key) : fileStamp(statOrAbsent(key));
       if (stamp && sameStamp(record, stamp)) this.#files.set(key, { ...record, at: String(at) });
     }
   }
@@ -378,7 +378,7 @@ const WALK_SLICE = 500;
 
 /** Of a directory: one digest over the stats of all below it. Undefined when there is none. Rejects with ResError `io`. */
 async function directoryStamp(path: string): Promise<Stamp | undefined> {
-  const root = await statOrAbsent(path);
+  const root = statOrAbsent(path);
   if (!root?.isDirectory()) return undefined;
   sawContent(path, root);
   const hash = createHash('sha256');
@@ -425,18 +425,15 @@ function directoryKey(path: string): string {
   return path.endsWith('/') ? path : `${path}/`;
 }
 
-async function statOrAbsent(path: string): Promise<BigIntStats | undefined> {
+function statOrAbsent(path: string): BigIntStats | undefined {
   try {
-    const stats = await stat(path, { bigint: true });
+    const stats = statSync(path, { bigint: true, throwIfNoEntry: false });
     sawFile(path, stats);
     return stats;
   } catch (error) {
-    const code = errorCode(error);
-    if (code === 'ENOENT' || code === 'ENOTDIR') {
-      sawFile(path, undefined);
-      return undefined;
-    }
-    throw ioError(error, 'cannot look at', path);
+    if (errorCode(error) !== 'ENOTDIR') throw ioError(error, 'cannot look at', path);
+    sawFile(path, undefined);
+    return undefined;
   }
 }
 
@@ -444,7 +441,7 @@ async function requireStamp(
   key: string,
   path: string,
 ): Promise<{ readonly stamp: Stamp; readonly dev: bigint }> {
-  const stats = await statOrAbsent(path);
+  const stats = statOrAbsent(path);
   if (stats === undefined) throw new ResError('file-not-found', `${path}: no such file or folder`);
   const stamp = key.endsWith('/') ? await directoryStamp(path) : fileStamp(stats);
   if (stamp === undefined) {
@@ -457,6 +454,6 @@ async function requireStamp(
 }
 
 async function unchanged(key: string, path: string, before: Stamp): Promise<boolean> {
-  const stamp = key.endsWith('/') ? await directoryStamp(path) : fileStamp(await statOrAbsent(path));
+  const stamp = key.endsWith('/') ? await directoryStamp(path) : fileStamp(statOrAbsent(path));
   return stamp !== undefined && sameStamp(before, stamp);
 }

@@ -1,7 +1,6 @@
 // Writing back while a file grows: the sync at the end of a big file then waits for its last part only, and the disk is
 // busy while bytes are still made. It changes nothing of what is durable when: the final sync stays where it was.
 import { open } from 'node:fs/promises';
-import { setTimeout as delay } from 'node:timers/promises';
 import { errorCode } from './files.js';
 
 /** Between the end of one sync and the start of the next, ms. */
@@ -9,20 +8,19 @@ const PAUSE_MS = 200;
 
 /** Does `work`, which writes the file at `path`, and has the system write back what there is of it in the meantime. */
 export async function writingBack<T>(path: string, work: () => Promise<T>): Promise<T> {
-  const over = new AbortController();
-  const syncing = syncRepeatedly(path, over.signal);
+  let syncing: Promise<void> | undefined;
+  let timer = setTimeout(again, PAUSE_MS);
   try {
     return await work();
   } finally {
-    over.abort();
+    clearTimeout(timer);
     await syncing;
+    clearTimeout(timer);
   }
-}
-
-async function syncRepeatedly(path: string, over: AbortSignal): Promise<void> {
-  while (!over.aborted) {
-    await delay(PAUSE_MS, undefined, { signal: over }).catch(() => undefined);
-    if (!over.aborted) await syncOnce(path);
+  function again(): void {
+    syncing = syncOnce(path).finally(() => {
+      timer = setTimeout(again, PAUSE_MS);
+    });
   }
 }
 

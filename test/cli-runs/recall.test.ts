@@ -1,10 +1,11 @@
 // The program itself: a question asked again is answered without most of it, whatever the number of nodes; and an answer
 // rests on all that a run looks at.
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { decodeAnswer } from '../../src/cli/answer/file.js';
+import { readKeptFile } from '../../src/store/kept-file.js';
 import { withLookout } from '../rig/lookout.js';
 import { MAIN } from '../rig/places.js';
 import { withWitness } from '../rig/witness.js';
@@ -97,7 +98,8 @@ describe('a question asked again', () => {
       const run = await watched(scene, [...args, '--color', 'never']);
       const [made] = answersOf(scene).filter((name) => !before.has(name));
       expect(made, args.join(' ')).toBeDefined();
-      const answer = decodeAnswer(readFileSync(scene.work.path('.res/cache', made ?? '')));
+      const kept = readKeptFile(scene.work.path('.res/cache', made ?? ''));
+      const answer = kept && decodeAnswer(kept);
       const noted = new Set([...(answer?.paths ?? []), ...(answer?.reals ?? []).map(([path]) => path)]);
       // Its own notes, and the clock that it asks.
       const own = (path: string) =>

@@ -1,4 +1,6 @@
 // The engine in this very process: a folder with a manifest, opened anew for each step as a command would.
+import { hash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BuildOptions } from '../../src/execute/api.js';
 import { build } from '../../src/execute/build.js';
@@ -39,17 +41,11 @@ export function openEngine(
 
 export function engineIn(work: Folder, env: Readonly<Record<string, string | undefined>> = {}): Engine {
   const all = { PATH: process.env.PATH, HOME: work.dir, ...env };
-  const open: Engine['open'] = (set = {}) =>
-    openWorkspace({
-      graph: loadGraph({
-        file: join(work.dir, 'resources.yaml'),
-        cwd: work.dir,
-        set: { ...set },
-        env: all,
-        kinds: references,
-      }),
-      env: all,
-    });
+  const open: Engine['open'] = (set = {}) => {
+    const file = join(work.dir, 'resources.yaml');
+    const graph = loadGraph({ file, cwd: work.dir, set: { ...set }, env: all, kinds: references });
+    return openWorkspace({ graph: { ...graph, id: idOf(work.dir, set) }, env: all });
+  };
   const events: Engine['events'] = async (names = [], { set, ...options } = {}) => {
     const workspace = open(set);
     const told: BuildEvent[] = [];
@@ -73,6 +69,15 @@ export function engineIn(work: Folder, env: Readonly<Record<string, string | und
       return found;
     },
   };
+}
+
+/** As the command line names the graphs it keeps: what was found in order is then taken as it was. */
+function idOf(dir: string, set: Readonly<Record<string, string>>): string {
+  const manifests = readdirSync(dir).filter((name) => /\.ya?ml$/.test(name) && !name.includes('.lock.'));
+  return hash(
+    'sha256',
+    JSON.stringify([set, ...manifests.map((name) => readFileSync(join(dir, name), 'utf8'))]),
+  );
 }
 
 /** `ran`, `restored`, … of a result that are not empty. */

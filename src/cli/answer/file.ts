@@ -1,5 +1,4 @@
-// An answer in its file: a checksum, a line of JSON, what was printed, and what of the file system it rests on.
-import { crcHex } from '../../model/crc.js';
+// An answer as it is kept: a line of JSON, what was printed, and what of the file system it rests on.
 import { STAMP_LENGTH } from '../../model/looks.js';
 
 export interface Answer {
@@ -22,7 +21,6 @@ export interface Answer {
 }
 
 const FORMAT = 'res-answer 1';
-const SUM_LENGTH = 9;
 const STAMP_BYTES = STAMP_LENGTH * 8;
 /** No path has one. */
 const SEPARATOR = '\0';
@@ -39,21 +37,19 @@ export function encodeAnswer(answer: Answer): Buffer {
       stderr: Buffer.byteLength(stderr),
     })}\n`,
   );
-  const body = Buffer.concat([
+  return Buffer.concat([
     line,
     printed,
     manners,
     new Uint8Array(stamps.buffer, stamps.byteOffset, stamps.byteLength),
     Buffer.from(paths.join(SEPARATOR)),
   ]);
-  return Buffer.concat([Buffer.from(`${crcHex(body)} `), body]);
 }
 
-/** Undefined for what is not whole, or of another format. */
-export function decodeAnswer(bytes: Buffer): Answer | undefined {
-  const body = bytes.subarray(SUM_LENGTH);
+/** Undefined for what is of another format. */
+export function decodeAnswer(body: Buffer): Answer | undefined {
   const end = body.indexOf('\n');
-  if (end < 0 || bytes.toString('latin1', 0, SUM_LENGTH) !== `${crcHex(body)} `) return undefined;
+  if (end < 0) return undefined;
   const head: unknown = JSON.parse(body.toString('utf8', 0, end));
   if (!isHead(head)) return undefined;
   const { count, printed, stderr, ...rest } = head;
@@ -85,7 +81,7 @@ type Head = Omit<Answer, 'stdout' | 'stderr' | 'paths' | 'manners' | 'stamps'> &
   readonly stderr: number;
 };
 
-/** The checksum vouches for the rest. */
+/** Its file's checksum vouches for the rest. */
 function isHead(value: unknown): value is Head {
   return typeof value === 'object' && value !== null && 'format' in value && value.format === FORMAT;
 }

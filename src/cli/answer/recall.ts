@@ -1,7 +1,8 @@
 // The answer to a question that was asked before, where nothing has changed that it rests on. All of the program but this is
 // then not even loaded.
-import { lstatSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { lstatSync, realpathSync, statSync } from 'node:fs';
 import { MANNERS, putStamp, STAMP_LENGTH } from '../../model/looks.js';
+import { readKeptFile } from '../../store/kept-file.js';
 import { envDigest } from '../consulted-env.js';
 import type { Host } from '../host.js';
 import { type Answer, decodeAnswer } from './file.js';
@@ -18,13 +19,9 @@ export function recall(argv: readonly string[], host: Host): number | undefined 
 }
 
 function read({ file, text }: Question): Answer | undefined {
-  try {
-    const answer = decodeAnswer(readFileSync(file));
-    return answer?.question === text ? answer : undefined;
-  } catch {
-    // None, or none that can be read: it is found out.
-    return undefined;
-  }
+  const kept = readKeptFile(file);
+  const answer = kept && decodeAnswer(kept);
+  return answer?.question === text ? answer : undefined;
 }
 
 /** Whether all that was looked at looks the same. */

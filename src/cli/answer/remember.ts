@@ -3,11 +3,12 @@
 // That everything looks as it did proves that the answer holds, as commands have no other knowledge. One thing more is asked of
 // what was read (and not only looked at): that its last change lies a tick of the clock or more before the run began. A
 // change while it was read, or later, then shows in its times (store/stat-cache.ts has the same rule).
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Env } from '../../model/env.js';
 import { Looks, noteLooks } from '../../model/looks.js';
-import { errorCode, uniqueName } from '../../store/files.js';
+import { errorCode } from '../../store/files.js';
+import { writeKeptFile } from '../../store/kept-file.js';
 import { clockOf, isSettled } from '../../store/stat-cache.js';
 import { envDigest, watchEnv } from '../consulted-env.js';
 import type { Host } from '../host.js';
@@ -75,17 +76,12 @@ export function startRemembering(argv: readonly string[], host: Host): Rememberi
 
 function keep({ file, place }: Question, bytes: Buffer): void {
   if (bytes.length > MAX_ANSWER_BYTES) return;
-  const temporary = join(place.tmp, uniqueName());
+  if (!writeKeptFile(file, place.tmp, bytes)) return;
   try {
-    mkdirSync(place.folder, { recursive: true });
-    // What it printed may hold what only this user knows.
-    writeFileSync(temporary, bytes, { flag: 'wx', mode: 0o600 });
-    renameSync(temporary, file);
     removeOldest(place.folder);
   } catch (error) {
-    // A folder that cannot be written to, no room, or a build that puts things in order: the next run finds out again.
+    // Others may put things in order too.
     if (errorCode(error) === undefined) throw error;
-    rmSync(temporary, { force: true });
   }
 }
 

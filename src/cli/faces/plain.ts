@@ -13,15 +13,16 @@ export function plainFace(o: FaceOptions & { readonly now?: () => number }): Fac
   const said = new Map<string, number>();
   return {
     listener(event) {
+      if (o.quiet && event.type !== 'failed' && event.type !== 'warning') return;
       running.take(event, now());
       if (event.type === 'progress') {
-        const node = running.nodes(now()).find(({ node }) => node === event.node);
-        if (!node || o.quiet || now() - (said.get(event.node) ?? node.since) < PROGRESS_EVERY_MS) return;
-        said.set(event.node, now());
+        const at = now();
+        const node = running.node(event.node, at);
+        if (!node || at - (said.get(event.node) ?? node.since) < PROGRESS_EVERY_MS) return;
+        said.set(event.node, at);
         o.to.line(progressText(node));
         return;
       }
-      if (o.quiet && event.type !== 'failed' && event.type !== 'warning') return;
       for (const line of eventLines(event, o.to.page, o)) o.to.line(line);
     },
     async end() {},

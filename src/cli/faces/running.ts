@@ -74,10 +74,13 @@ export class Running {
 
   /** In the order in which they started. */
   nodes(now: number): readonly RunningNode[] {
-    return Array.from(this.#entries.values(), ({ samples, ...entry }) => ({
-      ...entry,
-      rate: rateOf(samples, now),
-    }));
+    return Array.from(this.#entries.values(), (entry) => shown(entry, now));
+  }
+
+  /** Undefined when it does not run. */
+  node(name: string, now: number): RunningNode | undefined {
+    const entry = this.#entries.get(name);
+    return entry && shown(entry, now);
   }
 
   get counts(): { done: number; total: number; running: number; failed: number } {
@@ -90,6 +93,10 @@ export class Running {
     this.#entries.delete(node);
     this.#ended.add(node);
   }
+}
+
+function shown({ samples, ...entry }: Entry, now: number): RunningNode {
+  return { ...entry, rate: rateOf(samples, now) };
 }
 
 /** ms until the total is reached at the present rate; undefined while there is no telling. */
