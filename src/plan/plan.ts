@@ -610,17 +610,17 @@ function neverBuilt(failure: string | undefined): Reason {
   return { code: 'never-built', detail: first === undefined ? '' : `last run failed: ${first}` };
 }
 
-/** What is in its place is of use only as long as what it stands on is as it was. */
+/** What is in its place is of use only as long as what it stands on is in its own, and as it was. */
 function judgeStanding(
   node: Node,
   done: ReadonlyMap<string, NodePlan>,
 ): { state: NodeState; reasons: readonly Reason[] } {
-  const below = standsOn(node).find((name) => done.get(name)?.state === 'modified');
+  const below = standsOn(node)
+    .flatMap((name) => done.get(name) ?? [])
+    .find(({ state }) => state !== 'fresh');
   if (below === undefined) return { state: 'fresh', reasons: [] };
-  return {
-    state: 'stale',
-    reasons: [{ code: 'input-stale', detail: `${below} is modified`, subject: below }],
-  };
+  const { name, state } = below;
+  return { state: 'stale', reasons: [{ code: 'input-stale', detail: `${name} is ${state}`, subject: name }] };
 }
 
 function modifiedReason({ path, occupant }: Placement): Reason {
