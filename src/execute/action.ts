@@ -4,13 +4,14 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { KindContext, KindInput, Making } from '../kinds/kind.js';
+import type { KindContext, KindInput, Making, Places } from '../kinds/kind.js';
 import { makingOf } from '../kinds/kind.js';
 import type { Item } from '../model/content.js';
 import { ResError } from '../model/error.js';
 import type { LockedFile } from '../model/lock.js';
 import type { Node } from '../model/node.js';
 import { imageFormatOf } from '../plan/assess.js';
+import { leansOn, placesOf, standsOn } from '../plan/leaning.js';
 import type { Holding } from '../plan/places.js';
 import { makerOf } from '../plan/registry.js';
 import { findProgram } from '../plan/tools.js';
@@ -155,7 +156,9 @@ class ActionRun {
     const { node } = this.#chain;
     const { temp } = this.#options;
     const wanted = wantedDigests(node);
-    const context = new Context(this.#options, this.#scratch, log, this.#inputs(this.#chain), temp);
+    const { graph } = this.#options.workspace;
+    const places = standsOn(node).length > 0 ? placesOf(graph, node) : undefined;
+    const context = new Context(this.#options, this.#scratch, log, this.#inputs(this.#chain), temp, places);
     switch (making.by) {
       case 'streaming': {
         const digests = await writingBack(temp, () =>
@@ -243,9 +246,13 @@ class ActionRun {
       role,
       node,
       format,
-      items: supply.items.map(({ name, size }) => ({ name, size })),
+      items: supply.items,
+      leansOn: leansOn(this.#options.workspace.graph, node),
       stored: true,
-      stream: () => counted(readFiles(paths, this.#options.signal), (bytes) => this.#count(bytes)),
+      stream: () => {
+        if (supply.items.some(({ type }) => type === 'directory')) throw isDirectory(node);
+        return counted(readFiles(paths, this.#options.signal), (bytes) => this.#count(bytes));
+      },
       paths: async () => paths,
     };
   }
@@ -282,12 +289,25 @@ class ActionRun {
     chain: ChainNode,
     index: number,
   ): KindInput {
-    const stream = () => this.#open(chain);
+    let context: Context | undefined;
+    const stream = () => {
+      const opened = this.#open(chain);
+      context = opened.context;
+      return opened.stream;
+    };
+    const item = {
+      name,
+      size: null,
+      /** Known once it was read. */
+      get executable() {
+        return context?.memberExecutable ?? false;
+      },
+    };
     return {
       role,
       node: name,
       format,
-      items: [{ name, size: null }],
+      items: [item],
       stream,
       paths: async () => {
         const path = spoolPath(this.#scratch.folder, index);
@@ -298,7 +318,7 @@ class ActionRun {
   }
 
   /** The bytes of a node that streams, hashed on their way; its failures carry its name. */
-  #open(chain: ChainNode): AsyncIterable<Uint8Array> {
+  #open(chain: ChainNode): { readonly stream: AsyncIterable<Uint8Array>; readonly context: Context } {
     const { node } = chain;
     const making = targetMaking(node);
     if (making.by !== 'streaming') throw new Error(`${node.name} does not stream`);
@@ -310,7 +330,7 @@ class ActionRun {
       if (!digests) throw failure(node.name, new Error('its stream was left before its end'), log);
       return this.#madeFile(node, digests, context);
     });
-    return tapped.stream;
+    return { stream: tapped.stream, context };
   }
 
   #count(bytes: number): void {
@@ -344,6 +364,7 @@ class Scratch {
 class Context implements KindContext {
   readonly inputs: readonly KindInput[];
   readonly out: string;
+  readonly places: Places | undefined;
   readonly signal: AbortSignal;
   memberName: string | undefined;
   memberExecutable = false;
@@ -357,9 +378,11 @@ class Context implements KindContext {
     log: NodeLog,
     inputs: readonly KindInput[],
     out: string,
+    places?: Places,
   ) {
     this.inputs = inputs;
     this.out = out;
+    this.places = places;
     this.signal = options.signal;
     this.#options = options;
     this.#log = log;
@@ -415,6 +438,12 @@ async function* named(
 
 function failure(node: string, error: unknown, log: NodeLog): ChainFailure {
   return new ChainFailure(node, error, log.written ? log.path : undefined);
+}
+
+function isDirectory(input: string): ResError {
+  return new ResError('bad-format', `${input} is a directory, where a file is needed`, {
+    hint: `Take a file out of it first: \`copy: ${input}\`, with the file's path as \`member\`.`,
+  });
 }
 
 /** Content that is verified is known by the sum that its publisher signs; all else by the derived digest. */

@@ -109,8 +109,12 @@ export class Artifacts {
         onProgress: (done, total) => {
           if (begun) progress.bytes(done, total);
         },
+        onPercent: (percent) => {
+          if (begun) progress.percent(percent);
+        },
         onNotice: (message) => listener({ type: 'notice', node: node.name, message }),
-        check: (item) => check(node, item.digest, [node.output, item.name], sums),
+        check: (item) =>
+          check(node, item.type === 'file' ? item.digest : undefined, [node.output, item.name], sums),
         learned: () => this.#saveLock(),
         place: (temp, item) => moves.place(temp, node, item),
         arrivals,

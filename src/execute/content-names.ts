@@ -1,6 +1,7 @@
 // What contents are called, for people: the store knows digests only.
 import type { Content } from '../model/content.js';
-import { type Digest, isDigest, sha256Digest } from '../model/digest.js';
+import { type Digest, isDigest } from '../model/digest.js';
+import { type LockedFile, lockedDigest } from '../model/lock.js';
 import { makerOf } from '../plan/registry.js';
 import type { Workspace } from '../plan/workspace.js';
 
@@ -20,14 +21,17 @@ export function contentNames({ graph, state, lock }: Workspace): ReadonlyMap<Dig
   const addAll = (content: Content, node: string | null) => {
     for (const { digest, name } of content) add(digest, node, name);
   };
+  const addLocked = (file: LockedFile, node: string | null) => {
+    const digest = lockedDigest(file);
+    if (digest !== undefined) add(digest, node, file.name);
+  };
   for (const [, { content }] of state.traces.entries()) addAll(content, null);
-  for (const [, { files }] of lock)
-    for (const { name, sha256 } of files) if (sha256 !== undefined) add(sha256Digest(sha256), null, name);
+  for (const [, { files }] of lock) for (const file of files) addLocked(file, null);
   for (const node of graph.nodes.values()) {
     const maker = makerOf(node);
     if (maker.is === 'source' && maker.source.place === 'remote')
-      for (const { name, sha256 } of lock.get(maker.source.identity(node.recipe))?.files ?? [])
-        if (sha256 !== undefined) add(sha256Digest(sha256), node.name, name);
+      for (const file of lock.get(maker.source.identity(node.recipe))?.files ?? [])
+        addLocked(file, node.name);
     const record = state.nodes.get(node.name);
     addAll((record && state.traces.get(record.key)?.content) ?? [], node.name);
   }

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { Content, Item } from '../model/content.js';
 import { digestHex, sha256Digest } from '../model/digest.js';
 import { ResError } from '../model/error.js';
-import type { LockedFile } from '../model/lock.js';
+import { type LockedFile, lockedItem } from '../model/lock.js';
 import { pinnedEntry } from '../plan/assess.js';
 import { Holdings } from '../plan/places.js';
 import type { Workspace } from '../plan/workspace.js';
@@ -23,6 +23,8 @@ export interface DownloadContext {
   /** Runs when the network pool has a place. */
   readonly pooled: <T>(work: () => Promise<T>) => Promise<T>;
   readonly onProgress: (done: number, total: number | null) => void;
+  /** Instead, of a source that does not know how much there is. */
+  readonly onPercent: (percent: number) => void;
   readonly onNotice: (message: string) => void;
   /** Called with each file before it gets its final place; rejects when its content is not acceptable. */
   readonly check: (item: Item) => Promise<void>;
@@ -65,6 +67,8 @@ export async function download(context: DownloadContext, remote: RemoteNode): Pr
   const { node, source, identity } = remote;
   const entry = pinnedEntry(workspace, node, source);
   if (!entry) throw new Error(`${identity} was not resolved`);
+  // Loaded when it is needed: most sources are of files.
+  if (source.tree) return (await import('./tree.js')).downloadTree(context, remote, source.tree, entry);
   const holdings = new Holdings(workspace);
   const sizes: (number | null)[] = entry.files.map((file) => file.size ?? null);
   const done = entry.files.map(() => 0);
@@ -85,7 +89,7 @@ export async function download(context: DownloadContext, remote: RemoteNode): Pr
   let locations: Promise<readonly FetchLocation[]> | undefined;
 
   const one = async (file: LockedFile, index: number): Promise<Item> => {
-    const known = knownItem(file);
+    const known = lockedItem(file);
     const arrival = context.arrivals[index];
     const held = known && (await holdings.find(known));
     if (known && held) {
@@ -134,11 +138,6 @@ export async function download(context: DownloadContext, remote: RemoteNode): Pr
     content.push(result.value);
   }
   return { content, bytes };
-}
-
-function knownItem({ name, sha256, size }: LockedFile): Item | undefined {
-  if (sha256 === undefined || size === undefined) return undefined;
-  return { name, type: 'file', digest: sha256Digest(sha256), size };
 }
 
 async function fetchFile(

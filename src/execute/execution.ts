@@ -6,6 +6,7 @@ import type { Content } from '../model/content.js';
 import type { Node } from '../model/node.js';
 import type { Assessment } from '../plan/assess.js';
 import type { Fusion } from '../plan/fusion.js';
+import { standsOn } from '../plan/leaning.js';
 import { makerOf } from '../plan/registry.js';
 import { restore, type Site } from './accept.js';
 import type { ArrivingSupply, ChainNode, Supply } from './action.js';
@@ -121,6 +122,7 @@ export class Execution {
       await settleAll(node.references.map((reference) => this.#obtain(reference.node)));
       return;
     }
+    await settleAll(standsOn(node).map((name) => this.#obtain(name)));
     const content = await this.#know(node.name);
     if (this.#makes.has(node.name) || (await this.#moves.inPlace(node, content))) return;
     const isAtHand = await this.#moves.isAtHand(node, content);

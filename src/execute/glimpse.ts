@@ -3,9 +3,8 @@
 import { GLIMPSE_BYTES, type Glimpse, joined, NO_GLIMPSE } from '../kinds/glimpse.js';
 import { makingOf } from '../kinds/kind.js';
 import { type Content, contentSize } from '../model/content.js';
-import { sha256Digest } from '../model/digest.js';
 import { ResError } from '../model/error.js';
-import type { LockEntry, LockedFile } from '../model/lock.js';
+import { type LockEntry, type LockedFile, lockedItem } from '../model/lock.js';
 import type { Node } from '../model/node.js';
 import type { Step } from '../model/plan.js';
 import { imageFormatOf, pinnedEntry, traceOf } from '../plan/assess.js';
@@ -221,9 +220,10 @@ class Glimpses {
     file: LockedFile,
     span: Span,
   ): Promise<Uint8Array | undefined> {
-    const { name, sha256, size } = file;
-    if (sha256 !== undefined && size !== undefined) {
-      const held = await this.#holdings.find({ name, type: 'file', digest: sha256Digest(sha256), size });
+    const { size } = file;
+    const item = lockedItem(file);
+    if (item) {
+      const held = await this.#holdings.find(item);
       const found = held && (await peekAt(held.path, span));
       if (found) return found.bytes;
     }

@@ -1,7 +1,7 @@
 // Partial downloads that nobody will go on with: what was to be fetched came from somewhere else in the meantime.
 import { readdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { sha256Digest } from '../model/digest.js';
+import { lockedItem } from '../model/lock.js';
 import { Holdings } from '../plan/places.js';
 import type { Workspace } from '../plan/workspace.js';
 import { errorCode } from '../store/files.js';
@@ -17,13 +17,13 @@ export async function removeNeedlessPartials(workspace: Workspace): Promise<void
   if (names.length === 0) return;
   const holdings = new Holdings(workspace);
   for (const [identity, { files }] of workspace.lock) {
-    for (const [i, { name, sha256, size }] of files.entries()) {
+    for (const [i, file] of files.entries()) {
       const begun = basename(partialPath(workspace, identity, files, i));
       // Beside it are notes about it.
       const found = names.filter((one) => one === begun || one.startsWith(`${begun}.`));
-      if (found.length === 0 || sha256 === undefined || size === undefined) continue;
-      if (!(await holdings.find({ name, type: 'file', digest: sha256Digest(sha256), size }))) continue;
-      for (const one of found) await rm(join(partial, one), { force: true });
+      const item = found.length === 0 ? undefined : lockedItem(file);
+      if (!item || !(await holdings.find(item))) continue;
+      for (const one of found) await rm(join(partial, one), { recursive: true, force: true });
     }
   }
 }

@@ -22,6 +22,7 @@ import { errorReport } from './errors.js';
 import { Execution } from './execution.js';
 import { weigh } from './glimpse.js';
 import { inTurn } from './in-turn.js';
+import { checkStanding } from './leaning.js';
 import { lockWorkspace } from './lock-workspace.js';
 import { checkFolder, checkNotBusy, occupiedError, removeTemporaries } from './outputs.js';
 import { Pools, poolLimits } from './pools.js';
@@ -185,6 +186,7 @@ async function checkBefore(workspace: Workspace, plan: DetailedPlan, options: Bu
     .flatMap((name) => plan.placements.get(name) ?? [])
     .filter(({ occupant }) => occupant.is === 'changed' || occupant.is === 'foreign');
   if (occupied.length > 0 && !options.overwrite) throw occupiedError(workspace, occupied);
+  await checkStanding(workspace, plan, options.overwrite ? touched : new Set());
   for (const name of touched)
     for (const { path, item, occupant } of plan.placements.get(name) ?? [])
       if (occupant.is !== 'absent' && !holdsContent(item, occupant)) checkNotBusy(workspace, path);

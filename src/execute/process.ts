@@ -15,27 +15,25 @@ import { piecesOf } from './pipeline.js';
 const GRACE_MS = 3000;
 const TAIL_LINES = 20;
 
-/** The log of one run of one node, opened when the first line comes. */
-export class NodeLog {
-  readonly path: string;
+/** Where what programs print goes. */
+export interface ProgramLog {
+  write(text: string): void;
+  line(line: string): void;
+  /** The last lines written, at most 20. */
+  tail(): readonly string[];
+}
+
+/** The last lines of a text that comes in pieces: all that is kept of what nobody logs. */
+export class LastLines implements ProgramLog {
   readonly #onLine: (line: string) => void;
   readonly #tail: string[] = [];
-  #stream: WriteStream | undefined;
-  #broken: Error | undefined;
   #rest = '';
 
-  constructor(path: string, onLine: (line: string) => void) {
-    this.path = path;
+  constructor(onLine: (line: string) => void = () => undefined) {
     this.#onLine = onLine;
   }
 
-  get written(): boolean {
-    return this.#stream !== undefined;
-  }
-
   write(text: string): void {
-    this.#stream ??= this.#open();
-    if (this.#broken === undefined) this.#stream.write(text);
     const lines = (this.#rest + text).split(/\r?\n/);
     this.#rest = lines.pop() ?? '';
     for (const line of lines) this.#keep(line);
@@ -45,15 +43,56 @@ export class NodeLog {
     this.write(`${line}\n`);
   }
 
-  /** The last lines written, at most 20. */
   tail(): readonly string[] {
     return this.#rest === '' ? [...this.#tail] : [...this.#tail, this.#rest].slice(-TAIL_LINES);
   }
 
-  /** Rejects with ResError `io` or `no-space` when the log could not be written. */
-  async close(): Promise<void> {
+  /** Nothing comes any more: a line without an end is one too. */
+  end(): void {
     if (this.#rest !== '') this.#keep(this.#rest);
     this.#rest = '';
+  }
+
+  #keep(line: string): void {
+    this.#tail.push(line);
+    if (this.#tail.length > TAIL_LINES) this.#tail.shift();
+    this.#onLine(line);
+  }
+}
+
+/** The log of one run of one node, opened when the first line comes. */
+export class NodeLog implements ProgramLog {
+  readonly path: string;
+  readonly #lines: LastLines;
+  #stream: WriteStream | undefined;
+  #broken: Error | undefined;
+
+  constructor(path: string, onLine: (line: string) => void) {
+    this.path = path;
+    this.#lines = new LastLines(onLine);
+  }
+
+  get written(): boolean {
+    return this.#stream !== undefined;
+  }
+
+  write(text: string): void {
+    this.#stream ??= this.#open();
+    if (this.#broken === undefined) this.#stream.write(text);
+    this.#lines.write(text);
+  }
+
+  line(line: string): void {
+    this.write(`${line}\n`);
+  }
+
+  tail(): readonly string[] {
+    return this.#lines.tail();
+  }
+
+  /** Rejects with ResError `io` or `no-space` when the log could not be written. */
+  async close(): Promise<void> {
+    this.#lines.end();
     if (!this.#stream) return;
     try {
       if (this.#broken !== undefined) throw this.#broken;
@@ -72,19 +111,15 @@ export class NodeLog {
     });
     return stream;
   }
-
-  #keep(line: string): void {
-    this.#tail.push(line);
-    if (this.#tail.length > TAIL_LINES) this.#tail.shift();
-    this.#onLine(line);
-  }
 }
 
 export interface ProcessContext {
   readonly env: Env;
   readonly cwd: string;
-  readonly log: NodeLog;
+  readonly log: ProgramLog;
   readonly signal: AbortSignal;
+  /** The program's environment, whole; by default the clean one. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** Rejects with ResError `tool-missing`, `command-failed` or `interrupted`. */
@@ -99,6 +134,8 @@ export async function runProgram(
     sourceError = error;
   });
   const child = start(context, argv, source);
+  const { onStderr } = options;
+  if (onStderr) child.stderr.on('data', onStderr);
   let stdout = '';
   child.stdout.setEncoding('utf8');
   child.stdout.on('data', (text: string) => {
@@ -153,7 +190,13 @@ export async function* pipeProgram(
 
 type Child = ReturnType<typeof launch>;
 
-function launch(file: string, args: readonly string[], stdin: 'pipe' | 'ignore', env: Env, cwd: string) {
+function launch(
+  file: string,
+  args: readonly string[],
+  stdin: 'pipe' | 'ignore',
+  env: Readonly<Record<string, string>>,
+  cwd: string,
+) {
   return execa(file, args, {
     buffer: false,
     reject: false,
@@ -163,7 +206,7 @@ function launch(file: string, args: readonly string[], stdin: 'pipe' | 'ignore',
     stdio: [stdin, 'pipe', 'pipe', 'pipe'],
     encoding: 'buffer',
     extendEnv: false,
-    env: cleanEnvironment(env),
+    env,
     cwd,
   });
 }
@@ -183,7 +226,13 @@ function start(
   }
   context.log.line(`$ ${commandLine(argv)}`);
   const [file, fileArgs] = tied(path, args);
-  const child = launch(file, fileArgs, stdin ? 'pipe' : 'ignore', context.env, context.cwd);
+  const child = launch(
+    file,
+    fileArgs,
+    stdin ? 'pipe' : 'ignore',
+    context.environment ?? cleanEnvironment(context.env),
+    context.cwd,
+  );
   if (stdin && child.stdin) {
     // A program that ends before it has read all (EPIPE) tells by its exit status; a broken source ends its input.
     child.stdin.on('error', () => stdin.destroy());

@@ -2,7 +2,7 @@
 import { writeLock } from '../manifest/lockfile.js';
 import { ResError } from '../model/error.js';
 import type { EventListener } from '../model/event.js';
-import type { LockEntry, LockedFile } from '../model/lock.js';
+import { type LockEntry, type LockedFile, lockedItem } from '../model/lock.js';
 import type { Node } from '../model/node.js';
 import { pinnedEntry } from '../plan/assess.js';
 import { makerOf } from '../plan/registry.js';
@@ -10,6 +10,7 @@ import type { Workspace } from '../plan/workspace.js';
 import type { Fetcher } from '../sources/fetch.js';
 import type { Source, SourceContext } from '../sources/source.js';
 import { isNoSpace, noSpaceError } from '../store/files.js';
+import { sourcePrograms } from './source-programs.js';
 
 export interface RemoteNode {
   readonly node: Node;
@@ -35,7 +36,15 @@ export function remoteFiles(workspace: Workspace, { name }: Node): readonly Lock
 }
 
 export function sourceContext(workspace: Workspace, fetcher: Fetcher, signal: AbortSignal): SourceContext {
-  return { dir: workspace.graph.manifest.dir, env: workspace.env, http: fetcher.client, signal };
+  const { manifest } = workspace.graph;
+  return {
+    dir: manifest.dir,
+    env: workspace.env,
+    http: fetcher.client,
+    programs: sourcePrograms(workspace.env, signal),
+    mirrors: manifest.mirrors,
+    signal,
+  };
 }
 
 export interface ResolveOptions {
@@ -74,8 +83,9 @@ export async function resolveMissing(
     [...missing.values()].map(async (remote) => {
       const { node, source, identity } = remote;
       try {
-        if (options.offline && needsNetwork(source)) throw offlineError(node.name, identity);
-        if (needsNetwork(source)) options.listener({ type: 'resolving', source: identity });
+        const asks = source.asks?.(node.recipe) ?? false;
+        if (options.offline && asks) throw offlineError(node.name, identity);
+        if (asks) options.listener({ type: 'resolving', source: identity });
         workspace.lock.set(
           identity,
           await resolveEntry(remote, sourceContext(workspace, fetcher(), options.signal)),
@@ -101,12 +111,7 @@ function withoutDigests(entry: LockEntry): LockEntry {
 /** Whether lock and pins together say what every file's content is. Throws ResError `lock-mismatch` when they disagree. */
 function isFixed(workspace: Workspace, { node, source }: RemoteNode): boolean {
   const entry = pinnedEntry(workspace, node, source);
-  return entry?.files.every(({ sha256, size }) => sha256 !== undefined && size !== undefined) ?? false;
-}
-
-/** Sources whose URLs stand in the manifest are resolved without asking anyone. */
-function needsNetwork(source: Source): boolean {
-  return source.asks ?? false;
+  return entry?.files.every((file) => lockedItem(file) !== undefined) ?? false;
 }
 
 function frozenError({ node, identity }: RemoteNode, incomplete: boolean): ResError {

@@ -3,6 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ResError } from '../model/error.js';
 import type { EventListener } from '../model/event.js';
+import { lockedItem } from '../model/lock.js';
 import type { Node } from '../model/node.js';
 import type { Step } from '../model/plan.js';
 import type { SpaceEstimate } from '../model/report.js';
@@ -85,7 +86,10 @@ function placeOf({ graph, paths }: Workspace, { output }: Node): string {
 function fileSizes(workspace: Workspace, node: Node): readonly number[] {
   return remoteNodes(workspace, [node.name]).flatMap(({ source }) =>
     (pinnedEntry(workspace, node, source)?.files ?? [])
-      .filter(({ sha256 }) => sha256 === undefined || !workspace.store.has(`sha256:${sha256}`, 'file'))
+      .filter((file) => {
+        const item = lockedItem(file);
+        return !item || !workspace.store.has(item.digest, item.type);
+      })
       .map(({ size }) => size ?? 0),
   );
 }

@@ -2,7 +2,7 @@
 
 import { closure } from '../graph/select.js';
 import type { EventListener } from '../model/event.js';
-import type { LockEntry } from '../model/lock.js';
+import { type LockEntry, type LockedFile, lockedDigest, lockedItem } from '../model/lock.js';
 import type { UpdateReport } from '../model/report.js';
 import { shortDigest } from '../plan/reasons.js';
 import { register } from '../plan/roots.js';
@@ -92,7 +92,7 @@ function distinct(remotes: readonly RemoteNode[]): readonly RemoteNode[] {
 }
 
 function lacksDigests(entry: LockEntry | undefined): boolean {
-  return entry?.files.some(({ sha256, size }) => sha256 === undefined || size === undefined) ?? false;
+  return entry?.files.some((file) => lockedItem(file) === undefined) ?? false;
 }
 
 interface Surroundings {
@@ -110,7 +110,11 @@ async function ask(
   const { identity } = remote;
   surroundings.listener({ type: 'resolving', source: identity });
   const context = sourceContext(workspace, fetcher, surroundings.signal);
-  workspace.lock.set(identity, await resolveEntry(remote, context));
+  const before = workspace.lock.get(identity);
+  const now = await resolveEntry(remote, context);
+  // A commit says all of its content: what is known of it is not fetched to be known.
+  const same = now.commit !== undefined && now.commit === before?.commit;
+  workspace.lock.set(identity, same ? before : now);
   if (lacksDigests(workspace.lock.get(identity)))
     await fetchContent(workspace, remote, fetcher, surroundings);
 }
@@ -129,6 +133,7 @@ async function fetchContent(
       signal,
       pooled: (work) => pools.run('network', 0, work),
       onProgress: (done, total) => listener({ type: 'progress', node: name, done, total, unit: 'bytes' }),
+      onPercent: (done) => listener({ type: 'progress', node: name, done, total: 100, unit: 'percent' }),
       onNotice: (message) => listener({ type: 'notice', node: name, message }),
       check: async () => undefined,
       // The lock is written when all sources have answered.
@@ -145,24 +150,29 @@ function compare(
   now: LockEntry | undefined,
 ): Pick<UpdateReport['sources'][number], 'change' | 'details'> {
   if (!now) return { change: 'removed', details: [] };
-  if (!was)
-    return { change: 'added', details: now.files.map(({ name, sha256 }) => `${name} ${shown(sha256)}`) };
+  if (!was) return { change: 'added', details: now.files.map((file) => `${file.name} ${shown(file)}`) };
   const details: string[] = [];
   if (was.tag !== now.tag) details.push(`tag ${was.tag ?? 'none'} -> ${now.tag ?? 'none'}`);
-  if (was.commit !== now.commit) details.push(`commit ${was.commit ?? 'none'} -> ${now.commit ?? 'none'}`);
+  if (was.commit !== now.commit)
+    details.push(`commit ${shortCommit(was.commit)} -> ${shortCommit(now.commit)}`);
   const before = new Map(was.files.map((file) => [file.name, file]));
   for (const file of now.files) {
     const old = before.get(file.name);
     before.delete(file.name);
     if (!old) details.push(`${file.name} is new`);
-    else if (old.sha256 !== file.sha256)
-      details.push(`${file.name} ${shown(old.sha256)} -> ${shown(file.sha256)}`);
+    else if (lockedDigest(old) !== lockedDigest(file))
+      details.push(`${file.name} ${shown(old)} -> ${shown(file)}`);
     else if (old.url !== file.url) details.push(`${file.name} has a new URL, and the same content`);
   }
   for (const name of before.keys()) details.push(`${name} is gone`);
   return { change: details.length === 0 ? 'unchanged' : 'changed', details };
 }
 
-function shown(sha256: string | undefined): string {
-  return sha256 === undefined ? 'unknown' : shortDigest(`sha256:${sha256}`);
+function shown(file: LockedFile): string {
+  const digest = lockedDigest(file);
+  return digest === undefined ? 'unknown' : shortDigest(digest);
+}
+
+function shortCommit(commit: string | undefined): string {
+  return commit?.slice(0, 12) ?? 'none';
 }

@@ -56,12 +56,55 @@ export function findReferences(request: ReferencesRequest): ReadonlyMap<string, 
     return true;
   };
 
+  const byName = new Map(nodes.map((node) => [node.name, node]));
   for (const node of nodes) {
+    for (const problem of placeProblems(node, byName, kinds)) complain(problem);
     const problem = flawed.has(node.name) ? undefined : recipeProblem(node, kinds);
     if (problem)
       complain(withHint({ message: problem.message, location: node.locate([node.kind]) }, problem.hint));
   }
   return new Map(nodes.map((node) => [node.name, referencesOf(node, kinds).filter((r) => accept(node, r))]));
+}
+
+/** What is wrong with the places of a node whose content names its inputs by where they lie, or of one that would take such content elsewhere. */
+function placeProblems(
+  node: NodeDeclaration,
+  nodes: ReadonlyMap<string, NodeDeclaration>,
+  kinds: ReadonlyMap<string, KindReferences>,
+): readonly Diagnostic[] {
+  const kind = kinds.get(node.kind);
+  const leans = kind?.leans !== undefined;
+  const moves = kind?.moves?.(node.recipe) === true;
+  if (!kind || !(leans || moves)) return [];
+  const problems: Diagnostic[] = [];
+  if (leans && node.output === undefined) {
+    problems.push({
+      message: `\`${node.kind}\` needs an \`output\`: its content says the way from there to another file`,
+      location: node.locate([node.kind]),
+      hint: `say where it is to lie: \`output: ${node.name}\``,
+    });
+  }
+  for (const { node: name, path } of kind.references(node.recipe)) {
+    const input = nodes.get(name);
+    const made = input && kinds.get(input.kind);
+    if (!input || input.kind === GROUP) continue;
+    if (leans && input.output === undefined && made?.lies !== true) {
+      problems.push({
+        message: `\`${name}\` has no \`output\`: \`${node.kind}\` needs it to lie in one place`,
+        location: node.locate(path),
+        hint: `give \`${name}\` an \`output\``,
+      });
+    }
+    if (moves && made?.leans !== undefined) {
+      const [below] = made.references(input.recipe);
+      problems.push({
+        message: `from another place, \`${name}\` would not find \`${below?.node ?? 'what it stands on'}\``,
+        location: node.locate(path),
+        hint: `make another one (\`${input.kind}: ${below?.node ?? ''}\`), or one image of both (\`convert: ${name}\`)`,
+      });
+    }
+  }
+  return problems;
 }
 
 /** What the kind has against its recipe as a whole. */

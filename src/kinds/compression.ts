@@ -1,7 +1,8 @@
 // Decompression of streams: which format it is, by its first bytes, and what decodes it. With the format's own program where
 // it is installed, else with a library: the bytes are the same, so the program is not part of any key.
 import { ResError } from '../model/error.js';
-import { ByteReader, DamagedError, describeBytes, restOf } from './bytes.js';
+import { ByteReader, restOf } from '../store/byte-reader.js';
+import { DamagedError, describeBytes } from './bytes.js';
 import type { KindContext } from './kind.js';
 
 export type Compression = 'gzip' | 'xz' | 'zstd' | 'bzip2';

@@ -1,10 +1,10 @@
 // convert: a disk image in another format, by qemu-img.
 import { ResError } from '../model/error.js';
 import type { JsonObject } from '../model/json.js';
+import { type DiskSize, diskSizeOf, keyedSize, virtualSize, wantedSize } from './disk-size.js';
 import { type Glimpse, type ImageGlimpse, type InputGlimpse, NO_GLIMPSE } from './glimpse.js';
-import { IMAGE_FORMATS, type ImageFile, type ImageFormat, probe, withImage } from './image-format.js';
-import { checkImage } from './image-safety.js';
-import { inputOf, nameOf } from './input.js';
+import { IMAGE_FORMATS, type ImageFile, type ImageFormat, probe } from './image-format.js';
+import { imageInput } from './image-input.js';
 import type { Kind, KindContext } from './kind.js';
 import { readQcow2 } from './qcow2.js';
 import { bytes, settings, single, truth, unfit, word } from './recipe.js';
@@ -20,12 +20,10 @@ interface Convert {
   readonly from: ImageFormat | undefined;
   readonly compress: boolean;
   readonly options: Readonly<Record<string, string>>;
-  readonly size: Size | undefined;
+  readonly size: DiskSize | undefined;
   /** Bytes; 0: everything is allocated. */
   readonly sparse: number;
 }
-
-type Size = { readonly is: number } | { readonly add: number };
 
 export const convert: Kind = {
   name: 'convert',
@@ -39,7 +37,7 @@ export const convert: Kind = {
       options,
       sparse,
       ...(from === undefined ? {} : { from }),
-      ...(size === undefined ? {} : { size: 'is' in size ? size.is : `+${size.add}` }),
+      ...keyedSize(size),
     };
   },
   tools: () => ['qemu-img'],
@@ -56,7 +54,7 @@ function parse(recipe: JsonObject): Convert {
   if (compress && to !== 'qcow2' && to !== 'vmdk') {
     throw new ResError('manifest-invalid', `\`compress\` is for qcow2 and vmdk; ${to} cannot be compressed`);
   }
-  const size = sizeOf(recipe);
+  const size = diskSizeOf(recipe);
   if (size !== undefined && to !== 'raw' && to !== 'qcow2') {
     throw new ResError('manifest-invalid', `\`size\` is for raw and qcow2; qemu-img cannot resize ${to}`, {
       hint: 'Convert to raw with `size` first, and convert that.',
@@ -64,13 +62,6 @@ function parse(recipe: JsonObject): Convert {
   }
   const from = word(recipe, 'from', IMAGE_FORMATS);
   return { to, from, compress, options: optionsOf(recipe, to, compress), size, sparse: sparseOf(recipe) };
-}
-
-function sizeOf(recipe: JsonObject): Size | undefined {
-  const value = recipe.size;
-  if (value === undefined) return undefined;
-  if (typeof value === 'string' && value.startsWith('+')) return { add: bytes(value.slice(1), 'size') };
-  return { is: bytes(value, 'size') };
 }
 
 function sparseOf(recipe: JsonObject): number {
@@ -117,37 +108,11 @@ function optionsOf(recipe: JsonObject, to: Target, compress: boolean): Readonly<
 }
 
 async function write(recipe: Convert, context: KindContext): Promise<void> {
-  const input = inputOf(context);
-  const what = nameOf(input);
-  const [path, ...others] = await input.paths();
-  if (path === undefined || others.length > 0) {
-    throw new ResError(
-      'bad-format',
-      `convert takes one image, and ${input.node} has ${others.length + 1} files`,
-      {
-        hint: `Join them first: \`merge: ${input.node}\`.`,
-      },
-    );
-  }
-  const from = await withImage(path, async (image) => {
-    const format =
-      recipe.from ?? IMAGE_FORMATS.find((known) => known === input.format) ?? (await probe(image));
-    await checkImage(image, format, what);
-    return format;
-  });
+  const { path, format: from, what } = await imageInput(context, 'convert', recipe.from);
   if (from === 'qcow2' || from === 'vmdk') await refuseCutOff(path, from, what, context);
   const { size } = recipe;
   const current = size === undefined ? 0 : await virtualSize(path, from, context);
-  const wanted = size === undefined ? 0 : 'is' in size ? size.is : current + size.add;
-  if (wanted < current) {
-    throw new ResError(
-      'size-mismatch',
-      `size: ${wanted} bytes are less than the ${current} bytes that the disk in ${what} has`,
-      {
-        hint: 'A disk is never made smaller: that would cut off its end. Choose a larger size, or shrink it in a step of its own.',
-      },
-    );
-  }
+  const wanted = size === undefined ? 0 : wantedSize(size, current, what);
   await context.exec(convertCommand(recipe, from, path, context.out), {
     onStdout: percentReader((done) => context.percent(done)),
   });
@@ -206,21 +171,6 @@ async function refuseCutOff(
       },
     );
   }
-}
-
-/** Bytes that the guest sees. */
-async function virtualSize(path: string, format: ImageFormat, context: KindContext): Promise<number> {
-  let printed = '';
-  await context.exec(['qemu-img', 'info', '--output=json', '-f', format, path], {
-    onStdout: (text) => {
-      printed += text;
-    },
-  });
-  const info: unknown = JSON.parse(printed);
-  const size =
-    typeof info === 'object' && info !== null && 'virtual-size' in info ? info['virtual-size'] : undefined;
-  if (typeof size !== 'number') throw new Error('qemu-img info gave no virtual size');
-  return size;
 }
 
 /** Reads `(12.34/100%)`, however the text is cut. */

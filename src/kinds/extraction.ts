@@ -3,18 +3,17 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import picomatch from 'picomatch';
 import { ResError } from '../model/error.js';
+import { ByteReader, restOf } from '../store/byte-reader.js';
 import { ioError } from '../store/files.js';
 import { type ArchiveEntry, plainName, quote, safeSegments, unsafe } from './archive.js';
-import { ByteReader, describeBytes, restOf } from './bytes.js';
+import { describeBytes } from './bytes.js';
 import { decode, MAGIC_LENGTH, recognise } from './compression.js';
 import { bytesOf, inputOf, nameOf } from './input.js';
 import type { KindContext } from './kind.js';
+import { ambiguousMember, LISTED, memberNotFound } from './member-errors.js';
 import { BLOCK, looksLikeTar, readTar } from './tar.js';
 import { unpack } from './unpack.js';
 import { looksLikeZip, readZip } from './zip.js';
-
-/** Names that an error lists. */
-const LISTED = 20;
 
 /** Fills `context.out` with all that the archive holds. Rejects with ResError, as `unpack` and the readers do. */
 export function unpackInput(context: KindContext, strip: number): Promise<void> {
@@ -61,8 +60,8 @@ export async function* memberOf(context: KindContext, pattern: string): AsyncGen
     } else if (found.length > LISTED) break;
   }
   if (found.length === 0 && noFile) throw notFile(archive, noFile);
-  if (found.length === 0) throw notFound(archive, pattern, others, entries);
-  if (found.length > 1) throw ambiguous(archive, pattern, found);
+  if (found.length === 0) throw memberNotFound(archive, pattern, others, entries);
+  if (found.length > 1) throw ambiguousMember(archive, pattern, found);
 }
 
 /** The name itself, whatever characters it has, or a glob. */
@@ -84,25 +83,6 @@ function notFile(archive: string, entry: ArchiveEntry): ResError {
           : 'Name the file that it leads to as `member`.',
     },
   );
-}
-
-function notFound(archive: string, pattern: string, names: readonly string[], entries: number): ResError {
-  const more = entries > names.length ? [`… and ${entries - names.length} more`] : [];
-  const list =
-    entries === 0
-      ? 'It holds no files.'
-      : `It holds:\n${[...names, ...more].map((name) => `  ${name}`).join('\n')}`;
-  return new ResError('member-not-found', `${archive} has no file that matches ${quote(pattern)}`, {
-    hint: list,
-  });
-}
-
-function ambiguous(archive: string, pattern: string, names: readonly string[]): ResError {
-  const shown = names.slice(0, LISTED);
-  const more = names.length > LISTED ? ['…'] : [];
-  return new ResError('member-not-found', `${archive}: ${quote(pattern)} matches more than one file`, {
-    hint: `Say which one:\n${[...shown, ...more].map((name) => `  ${name}`).join('\n')}`,
-  });
 }
 
 /** Rejects with ResError `io` or `no-space`, or as the input does. */

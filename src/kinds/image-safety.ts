@@ -1,20 +1,45 @@
-// Images that name other files: qemu-img would read those into the result, whatever they are on this machine.
+// Images that name other files: qemu-img would read those into the result, whatever they are on this machine. The one image that may
+// is an overlay that the manifest declares, and the one file that it may name is the image that it was made on.
+import { realpath } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { ResError } from '../model/error.js';
-import { type ImageFile, type ImageFormat, isVmdkDescriptor } from './image-format.js';
+import { errorCode, ioError } from '../store/files.js';
+import {
+  IMAGE_FORMATS,
+  type ImageFile,
+  type ImageFormat,
+  isVmdkDescriptor,
+  withImage,
+} from './image-format.js';
 
 /** Of the descriptor in a VMDK and of file names, bytes. */
 const MAX_TEXT = 1024 * 1024;
 const MAX_NAME = 1023;
 
+/** What an image may name. */
+export interface Allowed {
+  /** Where the image itself lies: names in it start there. */
+  readonly path: string;
+  /** Absolute paths. */
+  readonly files: readonly string[];
+}
+
+const NOTHING: Allowed = { path: '/', files: [] };
+
 /**
  * Throws ResError `unsafe-image` when an image, read as `format`, refers to another file; `bad-format` when it is not in that
  * format; `corrupt-input` when it is cut off, where its header shows that. `what` is its name in messages.
  */
-export async function checkImage(image: ImageFile, format: ImageFormat, what: string): Promise<void> {
+export async function checkImage(
+  image: ImageFile,
+  format: ImageFormat,
+  what: string,
+  allowed: Allowed = NOTHING,
+): Promise<void> {
   switch (format) {
     case 'qcow':
     case 'qcow2':
-      return checkQcow(image, format, what);
+      return checkQcow(image, format, what, allowed);
     case 'qed':
       return checkQed(image, what);
     case 'vmdk':
@@ -35,7 +60,12 @@ export async function checkImage(image: ImageFile, format: ImageFormat, what: st
 }
 
 /** Versions 1 to 3 have the backing file's name in one place. */
-async function checkQcow(image: ImageFile, format: ImageFormat, what: string): Promise<void> {
+async function checkQcow(
+  image: ImageFile,
+  format: ImageFormat,
+  what: string,
+  allowed: Allowed,
+): Promise<void> {
   await requireMagic(image, 'QFI\xfb', format, what);
   const header = await image.bytes(0, 104);
   const version = header.readUInt32BE(4);
@@ -43,23 +73,47 @@ async function checkQcow(image: ImageFile, format: ImageFormat, what: string): P
     throw notIn(format, what, `it is of version ${version} of that family`);
   const offset = header.readBigUInt64BE(8);
   const length = header.readUInt32BE(16);
-  if (offset !== 0n || length !== 0)
-    throw refers(what, 'its backing file', await nameAt(image, Number(offset), length));
+  const headerLength = version >= 3 ? header.readUInt32BE(100) : 72;
   // Bit 2 of the incompatible features: an external data file.
   if (version >= 3 && (header.readBigUInt64BE(72) & 4n) !== 0n) {
-    throw refers(what, 'its data file', await dataFileName(image, header.readUInt32BE(100)));
+    throw refers(what, 'its data file', await extension(image, headerLength, DATA_FILE));
+  }
+  if (offset === 0n && length === 0) return;
+  const name = await nameAt(image, Number(offset), length);
+  const base = await allowedFile(name, allowed);
+  const said = version >= 2 ? await extension(image, headerLength, BACKING_FORMAT) : '';
+  const baseFormat = IMAGE_FORMATS.find((known) => known === said);
+  // Without its format it would be probed: what a guest wrote to a raw disk could pass for another format.
+  if (base === undefined || baseFormat === undefined) throw refers(what, 'its backing file', name);
+  await withImage(base, (below) => checkImage(below, baseFormat, what, { ...allowed, path: base }));
+}
+
+/** The file that a name in an image stands for, where it is one of those allowed. */
+async function allowedFile(name: string, { path, files }: Allowed): Promise<string | undefined> {
+  if (files.length === 0) return undefined;
+  try {
+    const named = await realpath(resolve(await realpath(dirname(path)), name));
+    for (const file of files) if ((await realpath(file)) === named) return named;
+    return undefined;
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined;
+    throw ioError(error, 'cannot look at', name);
   }
 }
 
-/** In the header extension of type 0x44415441. */
-async function dataFileName(image: ImageFile, headerLength: number): Promise<string> {
+/** Types of header extensions. */
+const DATA_FILE = 0x44415441;
+const BACKING_FORMAT = 0xe2792aca;
+
+/** The text of a header extension; empty when there is none. */
+async function extension(image: ImageFile, headerLength: number, wanted: number): Promise<string> {
   let at = headerLength;
   // There are a handful of extensions in the first cluster.
   for (let n = 0; n < 32; n++) {
-    const extension = await image.bytes(at, 8);
-    const type = extension.readUInt32BE(0);
-    const length = extension.readUInt32BE(4);
-    if (type === 0x44415441) return nameAt(image, at + 8, length);
+    const head = await image.bytes(at, 8);
+    const type = head.readUInt32BE(0);
+    const length = head.readUInt32BE(4);
+    if (type === wanted) return nameAt(image, at + 8, length);
     if (type === 0) break;
     at += 8 + Math.ceil(length / 8) * 8;
   }

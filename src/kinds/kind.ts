@@ -1,5 +1,6 @@
 // What a kind of target is to the rest of res: what it reads, what of its recipe decides the bytes, which tools it
 // needs and how its output is made. A kind never touches the store, the clock, the terminal or the environment.
+import type { Item } from '../model/content.js';
 import type { JsonObject } from '../model/json.js';
 import type { KindReferences } from '../model/node.js';
 import type { Glimpse, InputGlimpse } from './glimpse.js';
@@ -9,6 +10,11 @@ export interface Kind extends KindReferences {
   readonly name: string;
   /** The fields of the recipe that can change the bytes, defaults filled in. References are left out: their digests count. */
   keyed(recipe: JsonObject): JsonObject;
+  /**
+   * Of content that names its inputs by where they lie, and is of no use without them there: what of the places is in the bytes,
+   * which is part of the key. Its inputs are kept in their places, and it is read in its own.
+   */
+  leans?(places: Places): JsonObject;
   /** Programs whose identity is part of the key. */
   tools(recipe: JsonObject): readonly string[];
   /** Which pool limits it, beside -j. */
@@ -24,6 +30,12 @@ export interface Kind extends KindReferences {
    * nothing. An estimate: content that makes no sense gives no error, only less to say.
    */
   glimpse?(recipe: JsonObject, inputs: readonly InputGlimpse[]): Promise<Glimpse>;
+}
+
+/** Absolute paths: where the output will lie, and where each input does (`sums` left out). */
+export interface Places {
+  readonly out: string;
+  readonly inputs: readonly string[];
 }
 
 /** How the output comes about. The executor does the writing, hashing, checking and renaming. */
@@ -51,6 +63,8 @@ export interface KindContext {
   readonly inputs: readonly KindInput[];
   /** Absolute path of a temporary name that the kind creates (writing) or fills (filling). Empty when streaming. */
   readonly out: string;
+  /** Of a kind that leans on its inputs. */
+  readonly places?: Places | undefined;
   /** A fresh empty directory for the kind's own temporaries; removed afterwards. */
   readonly scratch: string;
   readonly signal: AbortSignal;
@@ -77,6 +91,8 @@ export interface KindContext {
 export interface ExecOptions {
   /** Called with each chunk that the program prints on stdout; stdout is then neither kept nor logged. */
   readonly onStdout?: (text: string) => void;
+  /** Called with each chunk that it prints on stderr, which is logged all the same. */
+  readonly onStderr?: (text: string) => void;
   /** Bytes for its standard input, which is then closed; without it, stdin is closed at once. */
   readonly stdin?: AsyncIterable<Uint8Array>;
 }
@@ -84,9 +100,18 @@ export interface ExecOptions {
 export interface KindInput {
   readonly role: string;
   readonly node: string;
-  readonly items: readonly { readonly name: string; readonly size: number | null }[];
+  readonly items: readonly {
+    readonly name: string;
+    readonly size: number | null;
+    /** By default a file. */
+    readonly type?: Item['type'];
+    /** Of what is streamed, known once it was read. */
+    readonly executable?: boolean;
+  }[];
   /** Image format, where its producer decided it. */
   readonly format: string | undefined;
+  /** Absolute paths of the files that its content names and needs; it is in its own place then. By default none. */
+  readonly leansOn?: readonly string[];
   /** All items concatenated, in order, in pieces of up to 1 MiB. May be called once only. */
   stream(): AsyncIterable<Uint8Array>;
   /** True when the items lie in files already: `paths` then costs nothing, and reads nothing. */

@@ -18,6 +18,8 @@ export function readQcow2(head: Uint8Array, fileSize: number | null): ImageGlimp
   const clusterBits = view.getUint32(20);
   const virtualSize = Number(view.getBigUint64(24));
   if (clusterBits < 9 || clusterBits > 21 || !Number.isSafeInteger(virtualSize)) return undefined;
+  // Most of what is in it lies in its backing file.
+  if (view.getBigUint64(8) !== 0n) return { virtualSize, dataBytes: null };
   const cluster = 2 ** clusterBits;
   const l1 = { entries: view.getUint32(36), offset: Number(view.getBigUint64(40)) };
   const tables = hasSubclusters(view) ? undefined : l2Tables(view, l1);

@@ -2,9 +2,10 @@
 // is what `tar -S` makes of a raw image and what cloud images come as, are expanded; and an archive that is cut off, even
 // between two entries, is an error.
 import { ResError } from '../model/error.js';
+import { ByteReader } from '../store/byte-reader.js';
 import type { ArchiveEntry } from './archive.js';
 import { quote } from './archive.js';
-import { ByteReader, isZero, ZEROS } from './bytes.js';
+import { isZero, ZEROS } from './bytes.js';
 
 export const BLOCK = 512;
 /** Of a pax header or long name, bytes. */

@@ -2,7 +2,8 @@
 // once, and a few bytes of bzip2 can be gigabytes.
 import bitIterator from 'unbzip2-stream/lib/bit_iterator.js';
 import bzip2 from 'unbzip2-stream/lib/bzip2.js';
-import { ByteReader, DamagedError } from './bytes.js';
+import { ByteReader } from '../store/byte-reader.js';
+import { DamagedError } from './bytes.js';
 
 /** A block is never longer than this, compressed, for each 100 kB of its level; and the header of a stream. */
 const PER_LEVEL = 100_000 + 25_000;

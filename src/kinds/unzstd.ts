@@ -2,7 +2,8 @@
 // checksums, so that cut or changed data is found as the program finds it.
 import { Decompress } from 'fzstd';
 import xxhash from 'xxhash-wasm';
-import { ByteReader, DamagedError } from './bytes.js';
+import { ByteReader } from '../store/byte-reader.js';
+import { DamagedError } from './bytes.js';
 
 const MAGIC = 0xfd2fb528;
 const SKIPPABLE = 0x184d2a50;

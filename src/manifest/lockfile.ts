@@ -61,10 +61,12 @@ export function formatLock(lock: Lock): string {
     lines.push(`  ${scalar(source)}:\n`);
     if (entry.tag !== undefined) lines.push(`    tag: ${scalar(entry.tag)}\n`);
     if (entry.commit !== undefined) lines.push(`    commit: ${scalar(entry.commit)}\n`);
+    if (entry.tree !== undefined) lines.push(`    tree: ${scalar(entry.tree)}\n`);
     lines.push(entry.files.length === 0 ? '    files: []\n' : '    files:\n');
-    for (const { name, url, sha256, size } of entry.files) {
+    for (const { name, url, sha256, directory, size } of entry.files) {
       lines.push(`      - name: ${scalar(name)}\n        url: ${scalar(url)}\n`);
       if (sha256 !== undefined) lines.push(`        sha256: ${scalar(sha256)}\n`);
+      if (directory !== undefined) lines.push(`        directory: ${scalar(directory)}\n`);
       if (size !== undefined) lines.push(`        size: ${size}\n`);
     }
   }
@@ -104,14 +106,15 @@ function readOwnForm(text: string): Lock | undefined {
     const name = take('      - name: ');
     const url = name === undefined ? undefined : take('        url: ');
     if (name === undefined || url === undefined) return undefined;
-    const sha256 = take('        sha256: ', '', (value) =>
-      SHA256.test(value) ? readScalar(value) : undefined,
-    );
+    const hex = (value: string) => (SHA256.test(value) ? readScalar(value) : undefined);
+    const sha256 = take('        sha256: ', '', hex);
+    const directory = take('        directory: ', '', hex);
     const size = take('        size: ', '', (value) => (SIZE.test(value) ? value : undefined));
     return {
       name,
       url,
       ...(sha256 === undefined ? {} : { sha256 }),
+      ...(directory === undefined ? {} : { directory }),
       ...(size === undefined ? {} : { size: Number(size) }),
     };
   };
@@ -130,11 +133,13 @@ function readOwnForm(text: string): Lock | undefined {
     for (let source = take('  ', ':'); source !== undefined; source = take('  ', ':')) {
       const tag = take('    tag: ');
       const commit = take('    commit: ');
+      const tree = take('    tree: ');
       const files = takeFiles();
       if (files === undefined || source === '__proto__' || Object.hasOwn(sources, source)) return undefined;
       sources[source] = {
         ...(tag === undefined ? {} : { tag }),
         ...(commit === undefined ? {} : { commit }),
+        ...(tree === undefined ? {} : { tree }),
         files,
       };
     }
@@ -193,20 +198,22 @@ function invalid(source: SourceText, problems: readonly Diagnostic[], hint = DAM
 
 /** The value has been validated: what is not of the expected type is not there. */
 function readEntry(value: Json): LockEntry {
-  const { tag, commit, files } = isJsonObject(value) ? value : {};
+  const { tag, commit, tree, files } = isJsonObject(value) ? value : {};
   return {
     ...(typeof tag === 'string' ? { tag } : {}),
     ...(typeof commit === 'string' ? { commit } : {}),
+    ...(typeof tree === 'string' ? { tree } : {}),
     files: isJsonArray(files) ? files.map(readFile) : [],
   };
 }
 
 function readFile(value: Json): LockedFile {
-  const { name, url, sha256, size } = isJsonObject(value) ? value : {};
+  const { name, url, sha256, directory, size } = isJsonObject(value) ? value : {};
   return {
     name: String(name),
     url: String(url),
     ...(typeof sha256 === 'string' ? { sha256 } : {}),
+    ...(typeof directory === 'string' ? { directory } : {}),
     ...(typeof size === 'number' ? { size } : {}),
   };
 }

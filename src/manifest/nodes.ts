@@ -15,7 +15,7 @@ const KINDS: ReadonlyMap<string, KindSchema & { readonly ownFields: ReadonlySet<
   Object.entries(kindSchemas).map(([name, schema]) => [name, { ...schema, ownFields: new Set(schema.own) }]),
 );
 /** Kinds of the format that this version cannot make. */
-const UNSUPPORTED: ReadonlySet<string> = new Set(['git', 'overlay', 'template', 'run']);
+const UNSUPPORTED: ReadonlySet<string> = new Set(['run']);
 const SECTIONS = { artifacts: 'artifact', targets: 'target' } as const;
 
 export interface DeclaredNodes {
@@ -143,6 +143,10 @@ function kindsHint(section: NodeSection): string {
 
 /** By kind and field: how what the field is wanted for can be had. */
 const INSTEAD: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  git: {
+    executable: 'each file of a tree has a mode of its own',
+    verify: 'a full commit id as `ref` says just what is in it',
+  },
   path: {
     output: 'the file stays where it is; a target puts a copy of it there: `copy: NAME`, with this `output`',
     executable: 'a target makes a copy of it that is: `copy: NAME`, with `output` and `executable`',

@@ -73,6 +73,12 @@ export function plainName(name: string): string {
 export interface KindReferences {
   /** Throws ResError `manifest-invalid` for fields that are each well formed and do not go together. */
   check?(recipe: JsonObject): void;
+  /** Its content names its inputs by where they lie: it needs an `output`, and each of its inputs a place. */
+  readonly leans?: unknown;
+  /** It puts the very content of its input into another place; by default it does not. */
+  moves?(recipe: JsonObject): boolean;
+  /** Its content lies in a place of its own without an `output`: it is a file of the workspace. */
+  readonly lies?: boolean;
   /** References of the recipe, and the path in it where each is written, for diagnostics. */
   references(recipe: JsonObject): readonly (Reference & { readonly path: readonly (string | number)[] })[];
 }

@@ -8,11 +8,12 @@ import { sha256Digest } from '../model/digest.js';
 import { ResError } from '../model/error.js';
 import type { Graph } from '../model/graph.js';
 import { canonicalJson, type JsonObject } from '../model/json.js';
-import type { LockEntry } from '../model/lock.js';
+import { type LockEntry, lockedItem } from '../model/lock.js';
 import type { Node } from '../model/node.js';
 import { expandPath, plainFile } from '../sources/path.js';
 import { redactRecipe } from '../sources/redact.js';
 import type { Pin, Source } from '../sources/source.js';
+import { digestsBelow, placesOf } from './leaning.js';
 import { makerOf } from './registry.js';
 import type { Workspace } from './workspace.js';
 
@@ -184,9 +185,10 @@ function remoteContent(workspace: Workspace, node: Node, source: Source): Conten
 /** The content that an entry fixes, or null while a digest or size is missing. */
 export function entryContent(entry: LockEntry): Content | null {
   const items: Item[] = [];
-  for (const { name, sha256, size } of entry.files) {
-    if (sha256 === undefined || size === undefined) return null;
-    items.push({ name, type: 'file', digest: sha256Digest(sha256), size });
+  for (const file of entry.files) {
+    const item = lockedItem(file);
+    if (!item) return null;
+    items.push(item);
   }
   return items;
 }
@@ -201,9 +203,11 @@ function assessTarget(
   for (const { role, node: name } of node.references) {
     const content = contentOf(name);
     if (!content) return { action: null, key: null, content: null };
-    inputs.push({ role, digests: content.map((item) => item.digest) });
+    const below = digestsBelow(workspace.graph, name, contentOf);
+    inputs.push({ role, digests: [...content.map((item) => item.digest), ...below] });
   }
   const recipe = keyedRecipe(
+    workspace.graph,
     node,
     kind,
     kind.imageFormat && imageFormatOf(workspace, node.references[0]?.node),
@@ -244,9 +248,10 @@ export function sharedContent(node: Node, contentOf: ContentOf): Content {
 }
 
 /** A pinned sum decides whether the bytes are accepted, so it is keyed with what decides them. */
-function keyedRecipe(node: Node, kind: Kind, inputFormat: string | undefined): JsonObject {
+function keyedRecipe(graph: Graph, node: Node, kind: Kind, inputFormat: string | undefined): JsonObject {
   return {
     ...kind.keyed(node.recipe),
+    ...kind.leans?.(placesOf(graph, node)),
     ...(kind.imageFormat && inputFormat !== undefined ? { 'input-format': inputFormat } : {}),
     ...(node.verify && 'sha256' in node.verify ? { verify: node.verify.sha256 } : {}),
   };

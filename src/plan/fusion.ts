@@ -36,7 +36,9 @@ export function planFusion(graph: Graph, closure: readonly string[], requested: 
     flows(input, consumer) {
       const node = graph.nodes.get(input);
       const maker = node && makerOf(node);
-      return maker?.is === 'source' && maker.source.place === 'remote' && readsOnce(input, consumer);
+      if (maker?.is !== 'source' || maker.source.place !== 'remote') return false;
+      // A directory is read when it is whole.
+      return maker.source.tree === undefined && readsOnce(input, consumer);
     },
     joins(input, consumer) {
       return (

@@ -11,6 +11,7 @@ import { expandPath } from '../sources/path.js';
 import { errorCode, ioError } from '../store/files.js';
 import { algorithmOf } from '../store/hashing.js';
 import { type OutputRecord, pathsByDigest } from '../store/state.js';
+import { outputPlace } from './output-place.js';
 import { makerOf } from './registry.js';
 import type { Workspace } from './workspace.js';
 
@@ -31,19 +32,13 @@ export function outputPaths(
   content: Content | null,
 ): readonly OutputPath[] {
   if (node.output === undefined) return [];
-  const path = outputPlace(workspace, node.output);
+  const path = outputPlace(workspace.graph, node.output);
   const maker = makerOf(node);
   const many =
     maker.is === 'source' ? (maker.source.many?.(node.recipe) ?? false) : (content?.length ?? 1) !== 1;
   if (!many) return [{ path, item: content?.[0] ?? null }];
   checkNames(node, content ?? []);
   return (content ?? []).map((item) => ({ path: join(path, item.name), item }));
-}
-
-/** @param output in its normal form, relative to the folder of outputs */
-function outputPlace({ graph }: Workspace, output: string): string {
-  const { outputDir } = graph.manifest;
-  return outputDir.endsWith('/') ? `${outputDir}${output}` : `${outputDir}/${output}`;
 }
 
 /** Throws ResError when two files of a node would have one place. */
@@ -68,7 +63,7 @@ export function mayLeave(
   placements: readonly { readonly path: string }[],
 ): boolean {
   if (output === undefined) return false;
-  return placements.length !== 1 || placements[0]?.path !== outputPlace(workspace, output);
+  return placements.length !== 1 || placements[0]?.path !== outputPlace(workspace.graph, output);
 }
 
 /** Files that a node of many once put into its folder, that are still as res made them and are none of its own any more. */
@@ -78,7 +73,7 @@ export async function leftovers(
   content: Content,
 ): Promise<readonly (OutputPath & { readonly item: Item })[]> {
   if (node.output === undefined) return [];
-  const folder = outputPlace(workspace, node.output);
+  const folder = outputPlace(workspace.graph, node.output);
   const paths = new Set(outputPaths(workspace, node, content).map(({ path }) => path));
   if (paths.has(folder)) return [];
   const found: (OutputPath & { readonly item: Item })[] = [];
@@ -266,6 +261,7 @@ export class Holdings {
   async findOwn(node: Node, content: Content): Promise<readonly Holding[] | undefined> {
     const found: Holding[] = [];
     for (const item of content) {
+      // In its own place first: what names other files finds them from there only.
       const holding = (await this.#inPlace(node, content, item)) ?? (await this.find(item));
       if (!holding) return undefined;
       found.push(holding);

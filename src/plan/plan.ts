@@ -5,10 +5,12 @@ import { closure } from '../graph/select.js';
 import { makingOf } from '../kinds/kind.js';
 import { type Content, contentSize } from '../model/content.js';
 import type { Graph } from '../model/graph.js';
+import { lockedItem } from '../model/lock.js';
 import type { Node } from '../model/node.js';
 import type { BlockedOutput, NodePlan, NodeState, Plan, Reason, Step } from '../model/plan.js';
 import { type Assessment, artifactContent, assess, pinnedEntry, traceOf } from './assess.js';
 import { type Fusion, planFusion } from './fusion.js';
+import { standsOn } from './leaning.js';
 import {
   Holdings,
   hasMode,
@@ -320,9 +322,10 @@ class Planner {
       this.#wanted.add(name);
       if (this.#isKnown(name) && !this.#forced(name)) {
         const inPlace = this.#inPlace(name);
-        if (inPlace instanceof Promise ? await inPlace : inPlace) continue;
-        if (await this.#atHand(name)) {
-          this.#addStep(name, 'restore', []);
+        const isThere = inPlace instanceof Promise ? await inPlace : inPlace;
+        if (isThere || (await this.#atHand(name))) {
+          if (!isThere) this.#addStep(name, 'restore', []);
+          waiting.push(...standsOn(this.#node(name)));
           continue;
         }
       }
@@ -405,10 +408,11 @@ class Planner {
     const entry = maker.is === 'source' ? pinnedEntry(this.#workspace, node, maker.source) : undefined;
     if (!entry) return null;
     let bytes = 0;
-    for (const { sha256, size } of entry.files) {
-      if (size === undefined) return null;
-      if (sha256 !== undefined && this.#workspace.store.has(`sha256:${sha256}`, 'file')) continue;
-      bytes += size;
+    for (const file of entry.files) {
+      if (file.size === undefined) return null;
+      const item = lockedItem(file);
+      if (item && this.#workspace.store.has(item.digest, item.type)) continue;
+      bytes += file.size;
     }
     return bytes;
   }
@@ -469,7 +473,7 @@ class Planner {
     if (this.#forced(name)) return { state: 'stale', reasons: [{ code: 'forced', detail: 'asked for' }] };
     // Said before the record is asked for: of most nodes it need not even be read.
     if (content && (inPlace || (placements.length === 0 && !this.#steps.has(name))))
-      return { state: 'fresh', reasons: [] };
+      return judgeStanding(node, done);
     const record = this.#workspace.state.nodes.get(name);
     const failed = record?.status === 'failed' && (key === null ? record.key === '' : record.key === key);
     if (!content) {
@@ -604,6 +608,19 @@ function modeReason(node: Node, placements: readonly Placement[]): Reason | unde
 function neverBuilt(failure: string | undefined): Reason {
   const first = failure?.split('\n', 1)[0];
   return { code: 'never-built', detail: first === undefined ? '' : `last run failed: ${first}` };
+}
+
+/** What is in its place is of use only as long as what it stands on is in its own, and as it was. */
+function judgeStanding(
+  node: Node,
+  done: ReadonlyMap<string, NodePlan>,
+): { state: NodeState; reasons: readonly Reason[] } {
+  const below = standsOn(node)
+    .flatMap((name) => done.get(name) ?? [])
+    .find(({ state }) => state !== 'fresh');
+  if (below === undefined) return { state: 'fresh', reasons: [] };
+  const { name, state } = below;
+  return { state: 'stale', reasons: [{ code: 'input-stale', detail: `${name} is ${state}`, subject: name }] };
 }
 
 function modifiedReason({ path, occupant }: Placement): Reason {

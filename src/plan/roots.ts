@@ -1,5 +1,6 @@
 // What a workspace refers to in its store: what `gc` must leave there.
-import { type Digest, isDigest, sha256Digest } from '../model/digest.js';
+import { type Digest, isDigest } from '../model/digest.js';
+import { lockedDigest } from '../model/lock.js';
 import { type Node, plainName } from '../model/node.js';
 import { makerOf } from './registry.js';
 import type { Workspace } from './workspace.js';
@@ -42,7 +43,7 @@ function lockedContent(node: Node, lock: Workspace['lock']): readonly Digest[] {
   const maker = makerOf(node);
   if (maker.is !== 'source' || maker.source.place === 'workspace') return [];
   const locked = lock.get(maker.source.identity(node.recipe))?.files ?? [];
-  return locked.flatMap(({ sha256 }) => (sha256 === undefined ? [] : sha256Digest(sha256)));
+  return locked.flatMap((file) => lockedDigest(file) ?? []);
 }
 
 /** Others who use the store are to find what was made here, and to leave what this workspace refers to. Only while joined. */

@@ -43,7 +43,7 @@ function wantedOf(recipe: JsonObject): Wanted {
 export const githubSource: Source = {
   name: 'github',
   place: 'remote',
-  asks: true,
+  asks: () => true,
   many: (recipe) => picomatch.scan(wantedOf(recipe).asset).isGlob,
   references: () => [],
   check: (recipe) => void wantedOf(recipe),

@@ -21,6 +21,7 @@ export interface WorkspaceFile {
 export const pathSource: Source = {
   name: 'path',
   place: 'workspace',
+  lies: true,
   many: (recipe) => picomatch.scan(textOf(recipe.path, 'path')).isGlob,
   references: () => [],
   identity: (recipe) => textOf(recipe.path, 'path'),

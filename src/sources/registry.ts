@@ -1,4 +1,5 @@
 // Every kind of artifact, by its key in the manifest.
+import { gitSource } from './git.js';
 import { githubSource } from './github.js';
 import { partsSource } from './parts.js';
 import { pathSource } from './path.js';
@@ -6,5 +7,5 @@ import type { Source } from './source.js';
 import { urlSource } from './url.js';
 
 export const sources: ReadonlyMap<string, Source> = new Map(
-  [urlSource, partsSource, githubSource, pathSource].map((source) => [source.name, source]),
+  [urlSource, partsSource, githubSource, pathSource, gitSource].map((source) => [source.name, source]),
 );

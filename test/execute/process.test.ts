@@ -17,6 +17,7 @@ import { makeWorkspace, removeWorkspaces } from '../rig/workspace.js';
 afterEach(removeWorkspaces);
 
 interface Place extends ProcessContext {
+  readonly log: NodeLog;
   readonly dir: string;
   readonly lines: string[];
   text(name: string): string;

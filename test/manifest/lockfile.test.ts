@@ -58,6 +58,18 @@ function lockFile(text: string): string {
   return join(folder({ 'resources.lock.yaml': text }), 'resources.lock.yaml');
 }
 
+it('of a directory has the tree it comes from and its own digest', () => {
+  const files = [{ name: 'r', url: 'https://e.org/r', directory: HEX, size: 3 }];
+  const tree = `${'1'.repeat(40)}+submodules`;
+  const lock: Lock = { sources: { 'git:r@main': { commit: 'c0ffee'.repeat(6), tree, files } } };
+  const text = formatLock(lock);
+  expect(text).toContain(`    tree: "${tree}"\n`);
+  expect(text).toContain(`        directory: ${HEX}\n        size: 3\n`);
+  expect(readLock(lockFile(text))).toEqual(lock);
+  // With a comment it is read as any YAML.
+  expect(readLock(lockFile(`# mine\n${text}`))).toEqual(lock);
+});
+
 describe('the lock', () => {
   it('lies beside the manifest', () => {
     expect(lockPath('/w/resources.yaml')).toBe('/w/resources.lock.yaml');

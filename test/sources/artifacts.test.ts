@@ -170,7 +170,7 @@ describe('path', () => {
 
 describe('the registry', () => {
   it('knows every kind of artifact by its key', () => {
-    expect([...sources.keys()].sort()).toEqual(['github', 'parts', 'path', 'url']);
+    expect([...sources.keys()].sort()).toEqual(['git', 'github', 'parts', 'path', 'url']);
     for (const [name, source] of sources) expect(source.name).toBe(name);
     expect(
       [...sources.values()].filter(({ place }) => place === 'workspace').map(({ name }) => name),

@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach } from 'vitest';
+import { sourcePrograms } from '../../src/execute/source-programs.js';
 import { ResError } from '../../src/model/error.js';
 import {
   createFetcher,
@@ -88,7 +89,10 @@ export function bench(options: Partial<FetcherOptions> = {}, dir: string = tempD
         signal: new AbortController().signal,
         ...request,
       }),
-    context: (env = {}) => ({ dir, env, http: fetcher.client, signal: new AbortController().signal }),
+    context: (env = {}) => {
+      const { signal } = new AbortController();
+      return { dir, env, http: fetcher.client, programs: sourcePrograms(env, signal), mirrors: [], signal };
+    },
     bytes: () => readFileSync(partial),
     exists: () => existsSync(partial),
   };

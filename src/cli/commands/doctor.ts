@@ -36,6 +36,7 @@ async function examine(context: Context, system: System): Promise<readonly Check
   return [
     { name: 'node', state: 'ok', detail: `${process.version}, ${process.execPath}`, hint: null },
     await examineQemuImg(context, system, graph),
+    ...(graph ? await Promise.all(examineSourcePrograms(context, system, graph)) : []),
     ...(await checkFileSystem(dir)),
     ...(await examineNetwork(context)),
     manifest,
@@ -67,6 +68,33 @@ async function examineManifest(context: Context): Promise<{ graph: Graph | undef
 async function examineQemuImg({ env }: Context, system: System, graph: Graph | undefined): Promise<Check> {
   const path = system.which('qemu-img');
   if (path === undefined) return missingQemuImg(system, graph === undefined || needsQemuImg(graph));
+  return examineProgram(env, 'qemu-img', path);
+}
+
+/** Programs by which the manifest's sources fetch. */
+function examineSourcePrograms(
+  { env }: Context,
+  system: System,
+  { nodes }: Graph,
+): readonly Promise<Check>[] {
+  const programs = [...nodes.values()].flatMap((node) => {
+    const maker = makerOf(node);
+    return maker.is === 'source' ? (maker.source.programs ?? []) : [];
+  });
+  return [...new Set(programs)].map(async (name): Promise<Check> => {
+    const path = system.which(name);
+    if (path !== undefined) return examineProgram(env, name, path);
+    const hint = "Install it with the system's package manager.";
+    return {
+      name,
+      state: 'fail',
+      detail: 'not on PATH; the manifest has artifacts that are fetched by it',
+      hint,
+    };
+  });
+}
+
+async function examineProgram(env: Context['env'], name: string, path: string): Promise<Check> {
   const result = await execa(path, ['--version'], {
     stdin: 'ignore',
     reject: false,
@@ -77,9 +105,11 @@ async function examineQemuImg({ env }: Context, system: System, graph: Graph | u
   const { failed, stdout, stderr } = result;
   const [said = ''] = (failed ? stderr || stdout || howItEnded(result) : stdout).split('\n', 1);
   return {
-    name: 'qemu-img',
+    name,
     state: failed ? 'fail' : 'ok',
-    detail: failed ? `${path} does not run: ${said}` : `${said.replace(/^qemu-img version /, '')}, ${path}`,
+    detail: failed
+      ? `${path} does not run: ${said}`
+      : `${said.replace(new RegExp(`^${name} version `), '')}, ${path}`,
     hint: failed ? "Install it anew with the system's package manager." : null,
   };
 }
