@@ -173,7 +173,7 @@ export const commands: readonly CommandSpec[] = [
     name: 'env',
     summary: 'shell lines that say where things are: eval "$(res env)"',
     args: '',
-    flags: ['fish', 'json', 'matrix'],
+    flags: ['fish', 'json', 'noMatrix'],
     manifest: true,
     load: () => import('./commands/env.js'),
   },

@@ -66,6 +66,15 @@ export function matrixFlag(text: string): MatrixFlag {
 
 const COMMON = 'Common flags:';
 
+function matrixOption(): Option {
+  return new Option(
+    '--matrix <NAME=VALUE,...>',
+    'all these values of a param in one graph; several: all combinations',
+  )
+    .argParser((text: string, before?: readonly MatrixFlag[]) => [...(before ?? []), matrixFlag(text)])
+    .helpGroup(COMMON);
+}
+
 const make = {
   json: () => new Option('--json', 'print one JSON object; schemas/ has its shape'),
   check: () => new Option('--check', 'exit with status 3 when anything asked for is not fresh'),
@@ -100,13 +109,9 @@ const make = {
   exportFormat: () =>
     new Option('--format <FORMAT>', 'what is written (default: ro-crate)').choices(['ro-crate']),
   license: () => new Option('--license <TEXT>', 'under which licence: a URL, or words'),
-  matrix: () =>
-    new Option(
-      '--matrix <NAME=VALUE,...>',
-      'all these values of a param in one graph; several: all combinations',
-    )
-      .argParser((text: string, before?: readonly MatrixFlag[]) => [...(before ?? []), matrixFlag(text)])
-      .helpGroup(COMMON),
+  matrix: matrixOption,
+  /** For a command that has to say why it does not take it. */
+  noMatrix: () => matrixOption().hideHelp(),
   trace: () =>
     new Option('--trace <FILE>', 'write what ran when, for Perfetto or chrome://tracing (trace format)'),
   fish: () => new Option('--fish', 'lines for fish'),
