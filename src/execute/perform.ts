@@ -95,7 +95,7 @@ async function buildLocked(
   await saveLock(workspace);
   if (options.asIs) await acceptAsIs(workspace, requested, listener);
   const force = options.force ?? false;
-  const plan = await planNodes(workspace, requested, { force, brief: true });
+  const plan = await planNodes(workspace, requested, { force, quick: true, brief: true });
   await dropWritten(workspace, plan);
   await register(workspace);
   await checkBefore(workspace, plan, options);
@@ -308,7 +308,7 @@ export async function preview(
     );
     const final = failures.filter(({ error }) => !isOutOfReach(error));
     throwTogether(final);
-    const planned = await planNodes(workspace, requested, { force: options.force ?? false });
+    const planned = await planNodes(workspace, requested, { force: options.force ?? false, quick: true });
     const weighed = await weigh(workspace, planned, {
       fetcher: () => network.fetcher,
       offline: options.offline ?? false,

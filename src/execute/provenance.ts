@@ -129,21 +129,24 @@ async function sourcesOf(
       path: relative(dir, path),
       url: null,
       sha256: sums[i] ?? null,
+      gitCommit: null,
       size: content?.[i]?.size ?? null,
       source: null,
       release: null,
     }));
   }
   const entry = pinnedEntry(workspace, node, maker.source);
-  return (entry?.files ?? []).map(({ name, url, sha256, size }, i) => ({
+  const commit = entry?.commit ?? null;
+  return (entry?.files ?? []).map(({ name, url, sha256, directory, size }, i) => ({
     node: node.name,
     name,
     path: null,
     url: redactUrl(url),
     sha256: sha256 ?? sums[i] ?? null,
+    gitCommit: directory === undefined ? null : commit,
     size: size ?? content?.[i]?.size ?? null,
     source: redactUrl(maker.source.identity(node.recipe)),
-    release: entry?.tag ?? entry?.commit ?? null,
+    release: entry?.tag ?? commit,
   }));
 }
 

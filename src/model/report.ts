@@ -165,6 +165,8 @@ export interface ProvenanceSource {
   readonly path: string | null;
   readonly url: string | null;
   readonly sha256: string | null;
+  /** Of a source tree, which has no sum of its own. */
+  readonly gitCommit: string | null;
   readonly size: number | null;
   /** As the lock calls it. */
   readonly source: string | null;

@@ -36,10 +36,10 @@ export interface PlanOptions {
   /** Of an intermediate that is in order, do not look whether its bytes are at hand. */
   readonly brief?: boolean;
   /**
-   * Look into every node, also into those that have what they had when all was in order: only then has the plan of one that is fresh
-   * its action.
+   * Take a node as it was when all was in order, where its file and its inputs are as they were then. The plan of such a node has no
+   * action.
    */
-  readonly thorough?: boolean;
+  readonly quick?: boolean;
 }
 
 /** A plan with what execute/ needs beside it. */
@@ -97,7 +97,7 @@ class Planner {
   readonly #requested: readonly string[];
   readonly #closure: readonly string[];
   readonly #force: boolean;
-  readonly #thorough: boolean;
+  readonly #quick: boolean;
   readonly #brief: boolean;
   readonly #untilStale: boolean;
   readonly #fusion: Fusion;
@@ -124,8 +124,8 @@ class Planner {
     this.#requested = requested;
     this.#closure = closure(workspace.graph, requested);
     this.#force = options.force ?? false;
-    this.#thorough = this.#force || (options.thorough ?? false);
     this.#untilStale = options.untilStale ?? false;
+    this.#quick = !this.#force && (this.#untilStale || (options.quick ?? false));
     this.#brief = this.#untilStale || (options.brief ?? false);
     this.#fusion = planFusion(workspace.graph, this.#closure, new Set(requested));
     this.#holdings = new Holdings(workspace);
@@ -133,7 +133,7 @@ class Planner {
 
   async run(): Promise<DetailedPlan | undefined> {
     const contentOf = (name: string) => this.#content(name);
-    const settled = this.#thorough ? undefined : Settled.read(this.#workspace, this.#closure);
+    const settled = this.#quick ? Settled.read(this.#workspace, this.#closure) : undefined;
     /** Nodes that have not what they had. */
     const changed = new Set<string>();
     for (const [i, name] of this.#closure.entries()) {

@@ -6,7 +6,7 @@ import type { Provenance, ProvenanceSource } from '../model/report.js';
 export interface ResourceDescriptor {
   readonly name?: string;
   readonly uri?: string;
-  readonly digest?: { readonly sha256: string };
+  readonly digest?: { readonly sha256: string } | { readonly gitCommit: string };
   readonly annotations?: JsonObject;
 }
 
@@ -82,6 +82,7 @@ function dependency({
   path,
   url,
   sha256,
+  gitCommit,
   source,
   release,
 }: ProvenanceSource): ResourceDescriptor {
@@ -89,6 +90,7 @@ function dependency({
     name: path ?? name,
     ...(url === null ? {} : { uri: url }),
     ...(sha256 === null ? {} : { digest: { sha256 } }),
+    ...(gitCommit === null ? {} : { digest: { gitCommit } }),
     annotations: {
       node,
       ...(source === null ? {} : { source }),
