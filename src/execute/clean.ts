@@ -10,6 +10,7 @@ import { errorCode, fsyncDir } from '../store/files.js';
 import { ownsStore } from '../store/paths.js';
 import { lockWorkspace } from './lock-workspace.js';
 import { removeOutput, removeTemporaries } from './outputs.js';
+import { removeScratch } from './scratch.js';
 import { throwIfInterrupted } from './verify.js';
 
 export interface CleanOptions {
@@ -80,6 +81,7 @@ async function emptyStore(
   const { partial, logs } = workspace.paths;
   await rm(partial, { recursive: true, force: true });
   await rm(logs, { recursive: true, force: true });
+  await removeScratch(workspace.paths.run);
   if (!ownsStore(workspace.paths)) return [];
   const removed: { path: string; size: number }[] = [];
   for await (const { digest, type, path, size } of workspace.store.list()) {

@@ -3,7 +3,7 @@
 // bytes where they should be (`obtain`). A node whose new content equals the old leaves everything above it alone.
 import { makingOf } from '../kinds/kind.js';
 import type { Content } from '../model/content.js';
-import type { Node } from '../model/node.js';
+import { isIntermediate, type Node, type Reference, selected } from '../model/node.js';
 import type { Fusion } from '../plan/fusion.js';
 import { makerOf } from '../plan/registry.js';
 import { restore, type Site } from './accept.js';
@@ -110,7 +110,7 @@ export class Execution {
       await this.#make(node.name);
       return;
     }
-    const input = this.#known.node(inputOf(node));
+    const input = this.#known.node(inputOf(node).node);
     await this.#obtain(input.name);
     const shared = await this.#contentOfInput(node);
     if (await this.#restored(node, shared)) return;
@@ -120,7 +120,7 @@ export class Execution {
 
   /** Puts what is at hand in its place, if it has one; false when it is not at hand after all. */
   async #restored(node: Node, content: Content): Promise<boolean> {
-    if (node.output === undefined) return true;
+    if (isIntermediate(node)) return true;
     const work = makingBy(node) === 'sharing' ? 'execute' : 'restore';
     const done = await ifNotVanished(this.#o.workspace, async () => {
       await restore(this.#site, node, content, work);
@@ -186,7 +186,8 @@ export class Execution {
 
   async #share(node: Node): Promise<Content> {
     const sums = await this.#sumsPath(node);
-    const supply = await this.#filesOf(inputOf(node));
+    const input = inputOf(node);
+    const supply = pick(input, await this.#filesOf(input.node));
     return this.#ledger.pooled('disk', node, () => verifyShared(this.#site, node, supply, sums));
   }
 
@@ -253,7 +254,10 @@ export class Execution {
   async #chain(node: Node): Promise<ChainNode> {
     const inputs = node.references
       .filter(({ role }) => role !== 'sums')
-      .map(async ({ role, node: name }) => ({ role, node: name, supply: await this.#supply(node, name) }));
+      .map(async (reference) => {
+        const supply = await this.#supply(node, reference.node);
+        return { role: reference.role, node: reference.node, supply: pick(reference, supply) };
+      });
     return { node, inputs: await settleAll(inputs) };
   }
 
@@ -313,9 +317,9 @@ export class Execution {
   }
 
   /** The list of sums that a node is held against, if there is one. */
-  async #sumsPath({ verify }: Node): Promise<string | undefined> {
-    if (!verify || !('sums' in verify)) return undefined;
-    return (await this.#filesOf(verify.sums)).holdings[0]?.path;
+  async #sumsPath({ references }: Node): Promise<string | undefined> {
+    const list = references.find(({ role }) => role === 'sums');
+    return list && pick(list, await this.#filesOf(list.node)).holdings[0]?.path;
   }
 
   /** Whether what is known of a node from before does not count. */
@@ -343,8 +347,17 @@ function makingBy(node: Node) {
 }
 
 /** The one input of a node that shares its content. */
-function inputOf(node: Node): string {
+function inputOf(node: Node): Reference {
   const [input] = node.references;
   if (!input) throw new Error(`${node.name} has no input`);
-  return input.node;
+  return input;
+}
+
+/** What a reference means of a node's files; streams and downloads are of nodes that have one output. */
+function pick<S extends Supply>(reference: Reference, supply: S): S {
+  if (supply.from !== 'files' || reference.item === undefined) return supply;
+  const items = selected(reference, supply.items);
+  const meant = new Set(items);
+  const holdings = supply.items.flatMap((item, i) => (meant.has(item) ? (supply.holdings[i] ?? []) : []));
+  return { ...supply, items, holdings };
 }

@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ResError } from '../model/error.js';
 import type { EventListener } from '../model/event.js';
-import type { Node } from '../model/node.js';
+import { type Node, outputsOf } from '../model/node.js';
 import type { Step } from '../model/plan.js';
 import type { SpaceEstimate } from '../model/report.js';
 import { pinnedEntry } from '../plan/assess.js';
@@ -77,7 +77,8 @@ function addWork(workspace: Workspace, needs: Needs, node: Node, weight: Weight)
 }
 
 /** The folder in which a node's content comes to lie. */
-function placeOf({ graph, paths }: Workspace, { output }: Node): string {
+function placeOf({ graph, paths }: Workspace, node: Node): string {
+  const [output] = outputsOf(node);
   return output === undefined ? paths.store : dirname(join(graph.manifest.outputDir, output));
 }
 

@@ -6,7 +6,8 @@ import { extract } from './extract.js';
 import { group } from './group.js';
 import type { Kind } from './kind.js';
 import { merge } from './merge.js';
+import { run } from './run.js';
 
 export const kinds: ReadonlyMap<string, Kind> = new Map(
-  [merge, decompress, extract, convert, copy, group].map((kind) => [kind.name, kind]),
+  [merge, decompress, extract, convert, copy, group, run].map((kind) => [kind.name, kind]),
 );

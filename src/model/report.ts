@@ -71,6 +71,7 @@ export type GcClass =
   | 'objects'
   | 'partials'
   | 'temporaries'
+  | 'scratch'
   | 'chunk-sums'
   | 'results'
   | 'workspaces'

@@ -17,6 +17,8 @@ export interface WorkspacePaths {
   /** Downloads under way, kept for resuming. */
   readonly partial: string;
   readonly tmp: string;
+  /** Scratch directories of programs, by node; those of runs that failed are kept. */
+  readonly run: string;
   readonly logs: string;
   readonly builds: string;
 }
@@ -50,6 +52,7 @@ export function workspacePaths(manifestDir: string, env: Env): WorkspacePaths {
     state: join(root, 'state'),
     partial: join(root, 'partial'),
     tmp: join(root, 'tmp'),
+    run: join(root, 'run'),
     logs: join(root, 'logs'),
     builds: join(root, 'builds'),
   };
