@@ -273,6 +273,10 @@ class ActionRun {
     });
   }
 
+  inputs(): readonly KindInput[] {
+    return this.#inputs(this.#chain);
+  }
+
   #isMany(consumer: Node, role: string, node: string): boolean {
     const reference = consumer.references.find((each) => each.role === role && each.node === node);
     return reference !== undefined && isMany(this.#options.workspace.graph, reference);
@@ -367,6 +371,11 @@ class Scratch {
   async remove(): Promise<void> {
     if (this.#isMade) await rm(this.path, { recursive: true, force: true });
   }
+}
+
+/** The inputs of a node as its kind sees them, of files that are at hand. */
+export function inputsAtHand(chain: ChainNode, options: ActionOptions): readonly KindInput[] {
+  return new ActionRun(options, chain).inputs();
 }
 
 /** What a kind sees of the world. */

@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises';
 import { relative } from 'node:path';
 import type { Content } from '../model/content.js';
 import { ResError } from '../model/error.js';
-import type { Node } from '../model/node.js';
+import { type Node, type Reference, selected } from '../model/node.js';
 import { outputPaths } from '../plan/places.js';
 import { diskUsage } from '../store/disk-usage.js';
 import { algorithmOf } from '../store/hashing.js';
@@ -162,4 +162,13 @@ export function letGoOf({ moves }: Site, chain: ChainNode): void {
       () => undefined,
     );
   }
+}
+
+/** What a reference means of a node's files; streams and downloads are of nodes that have one output. */
+export function pick<S extends Supply>(reference: Reference, supply: S): S {
+  if (supply.from !== 'files' || reference.item === undefined) return supply;
+  const items = selected(reference, supply.items);
+  const meant = new Set(items);
+  const holdings = supply.items.flatMap((item, i) => (meant.has(item) ? (supply.holdings[i] ?? []) : []));
+  return { ...supply, items, holdings };
 }

@@ -3,14 +3,14 @@
 // bytes where they should be (`obtain`). A node whose new content equals the old leaves everything above it alone.
 import { makingOf } from '../kinds/kind.js';
 import type { Content } from '../model/content.js';
-import { isIntermediate, type Node, type Reference, selected } from '../model/node.js';
+import { isIntermediate, type Node, type Reference } from '../model/node.js';
 import type { Fusion } from '../plan/fusion.js';
 import { makerOf } from '../plan/registry.js';
 import { restore, type Site } from './accept.js';
 import type { ArrivingSupply, ChainNode, Supply } from './action.js';
 import { Arrival, Restarted } from './arrival.js';
 import { type ArtifactOptions, Artifacts } from './artifact.js';
-import { type FileSupply, letGoOf, type Queues, runChain, streamedNodes } from './chain.js';
+import { type FileSupply, letGoOf, pick, type Queues, runChain, streamedNodes } from './chain.js';
 import { Known } from './known.js';
 import { Ledger, type LedgerOptions, Unavailable } from './ledger.js';
 import { Moves, type MovesOptions } from './moves.js';
@@ -351,13 +351,4 @@ function inputOf(node: Node): Reference {
   const [input] = node.references;
   if (!input) throw new Error(`${node.name} has no input`);
   return input;
-}
-
-/** What a reference means of a node's files; streams and downloads are of nodes that have one output. */
-function pick<S extends Supply>(reference: Reference, supply: S): S {
-  if (supply.from !== 'files' || reference.item === undefined) return supply;
-  const items = selected(reference, supply.items);
-  const meant = new Set(items);
-  const holdings = supply.items.flatMap((item, i) => (meant.has(item) ? (supply.holdings[i] ?? []) : []));
-  return { ...supply, items, holdings };
 }

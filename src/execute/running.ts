@@ -12,7 +12,7 @@ import type { Workspace } from '../plan/workspace.js';
 import { copyTree, ioError, isNoSpace, moveOrCopy } from '../store/files.js';
 import { type Command, type NodeLog, type ProgramEnd, runCommand } from './process.js';
 import { chooseSandbox, hiddenFolders, type Sandbox, stageOf } from './sandbox.js';
-import { prepareScratch, removeScratch, type Scratch } from './scratch.js';
+import { prepareScratch, removeScratch, type Scratch, scratchPath } from './scratch.js';
 
 export interface RunningOptions {
   readonly workspace: Workspace;
@@ -171,7 +171,8 @@ function checkEnd(end: ProgramEnd, { argv }: Command, { timeoutMs }: Program, lo
 
 function keptError(error: ResError, { scratch, node, workspace }: RunningOptions): ResError {
   const shown = relative(workspace.graph.manifest.dir, scratch);
-  const kept = `Its scratch directory is kept: ${shown}. \`res shell ${node}\` opens a shell there.`;
+  const way = scratch === scratchPath(workspace, node) ? ` \`res shell ${node}\` opens a shell there.` : '';
+  const kept = `Its scratch directory is kept: ${shown}.${way}`;
   return new ResError(error.code, error.message, {
     hint: error.hint === undefined ? kept : `${error.hint} ${kept}`,
     diagnostics: error.diagnostics,
@@ -226,7 +227,7 @@ async function missingError(
   return new ResError(
     'result-missing',
     `the program ended well, and left no ${missing.join(', ')}: ${what} of the node; there is ${found}`,
-    { hint: 'It must write to ${out}, or to the paths in `outputs`.' },
+    { hint: 'It must write to what `out` stands for, or to the paths in `outputs`.' },
   );
 }
 

@@ -1,7 +1,7 @@
 // The directory that a program of the user's is run in: its inputs, empty folders for what it needs, and nothing else of the
 // workspace. An input there is a copy, or is mounted to be read only: nothing done to it reaches what it was taken from.
-import { realpathSync, statSync } from 'node:fs';
-import { chmod, lstat, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { lstatSync, realpathSync, statSync } from 'node:fs';
+import { chmod, lstat, readdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { KindInput, Program, ProgramPlaces } from '../kinds/kind.js';
 import type { Workspace } from '../plan/workspace.js';
@@ -21,7 +21,7 @@ export function ownScratchPath(workspace: Workspace, node: string): string {
   return `${scratchPath(workspace, node)}${OWN}${process.pid}`;
 }
 
-const OWN = '~';
+const OWN = '+';
 
 /** Whether a scratch directory, by its name, is of a process that still runs. */
 export function isInUse(name: string): boolean {
@@ -44,17 +44,22 @@ export interface Scratch {
 }
 
 /**
- * Makes the directory anew. Rejects with ResError `io` or `no-space`, or with the signal's reason.
- * @param mayMount whether large inputs may be left to be mounted
+ * Makes the directory anew, or with `keep` makes good what it lacks of its inputs. Rejects with ResError `io` or `no-space`, or with
+ * the signal's reason.
+ * @param o.mayMount whether large inputs may be left to be mounted
  */
 export async function prepareScratch(
   path: string,
   program: Program,
   inputs: readonly KindInput[],
-  { mayMount, signal }: { readonly mayMount: boolean; readonly signal: AbortSignal },
+  {
+    mayMount,
+    keep = false,
+    signal,
+  }: { readonly mayMount: boolean; readonly keep?: boolean; readonly signal: AbortSignal },
 ): Promise<Scratch> {
   try {
-    await removeScratch(path);
+    if (!keep) await removeScratch(path);
     await makeAll(path);
     const real = realpathSync(path);
     for (const folder of [program.home, program.temp]) await makeAll(join(real, folder));
@@ -84,7 +89,7 @@ interface PlacingOptions {
 /** Gives the absolute paths of the input's files in the scratch directory. */
 async function placeInput(input: KindInput, place: string, o: PlacingOptions): Promise<readonly string[]> {
   const files = await input.paths();
-  if (input.many) await mkdir(place);
+  if (input.many) await makeAll(place);
   const names = new Set<string>();
   const placed: string[] = [];
   for (const [i, file] of files.entries()) {
@@ -111,11 +116,17 @@ async function placeFile(
   { mounts, signal }: PlacingOptions,
 ): Promise<void> {
   const stats = statSync(from);
-  if (mounts && (size ?? stats.size) >= MOUNT_FROM) {
-    if (stats.isDirectory()) await mkdir(to);
-    else await writeFile(to, '');
+  const isLarge = (size ?? stats.size) >= MOUNT_FROM;
+  if (mounts && isLarge) {
+    if (stats.isDirectory()) await makeAll(to);
+    else await writeFile(to, '', { flag: 'a' });
     mounts.push({ from, to });
     return;
+  }
+  if (lstatSync(to, { throwIfNoEntry: false })) {
+    // It was copied before; or something was mounted there, and cannot be now.
+    if (!isLarge) return;
+    await removeScratch(to);
   }
   await copyTree(from, to, { signal });
   await makeReadOnly(to, executable);
@@ -130,7 +141,7 @@ async function makeReadOnly(path: string, executable = false): Promise<void> {
   await chmod(path, isProgram ? 0o555 : 0o444);
 }
 
-/** Removes a scratch directory, also one with folders that may not be written to. Rejects with the system's error. */
+/** Removes a scratch directory, or what is in one, also folders that may not be written to. Rejects with the system's error. */
 export async function removeScratch(path: string): Promise<void> {
   try {
     await rm(path, { recursive: true, force: true });

@@ -212,7 +212,7 @@ function resolveHole(
     return { inputs: inputs.map((_, i) => i) };
   }
   if (names.length > 1)
-    throw invalid('${out}: there are several outputs', `Name the one: \${out.${names[0]}}.`);
+    throw invalid(`\${out}: there are several outputs`, `Name the one: \${out.${names[0]}}.`);
   return { output: 0 };
 }
 
