@@ -219,7 +219,7 @@ class ActionRun {
     const items: MadeItem[] = [];
     for (const [i, { type, executable }] of results.entries()) {
       const temp = temps[i] ?? '';
-      const { name = itemName(node, undefined), path } = program.outputs[i] ?? { path: '' };
+      const { name = itemName(node, undefined), path = '' } = program.outputs[i] ?? {};
       if (type === 'directory') {
         const { digest, size } = await digestDirectory(temp, { signal });
         items.push({ item: { name, type, digest, size }, sha256: undefined, names: [] });

@@ -233,7 +233,7 @@ export function stageOf(scratch: string): string {
 }
 
 /**
- * The first process of the namespace: mounts, and then waits for the program. As the first one it would be deaf to signals that
+ * The first process of the namespace: mounts (`-n`: the system's list of mounts is not its to write to), and then waits for the program. As the first one it would be deaf to signals that
  * it does not ask for, and so the program is not made of it; it takes them, and goes on waiting.
  */
 const SET_UP = `set -e
@@ -241,20 +241,20 @@ stage=$1 cwd=$2 as=$3 path=$PATH
 PATH=/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 shift 3
 readonly_() {
-  mount -o remount,bind,ro "$1" 2>/dev/null || mount -o remount,bind,ro,nosuid,nodev "$1" 2>/dev/null ||
-    mount -o remount,bind,ro,nosuid,nodev,noexec "$1"
+  mount -n -o remount,bind,ro "$1" 2>/dev/null || mount -n -o remount,bind,ro,nosuid,nodev "$1" 2>/dev/null ||
+    mount -n -o remount,bind,ro,nosuid,nodev,noexec "$1"
 }
 while [ "$1" != -- ]; do
   case $1 in
-    mount) mount --bind "$2" "$3"; readonly_ "$3"; shift 3 ;;
-    hide) hidden=$2; mount -t tmpfs -o mode=755 tmpfs "$stage"; shift 2 ;;
-    keep) mkdir -p "$stage$2"; mount --rbind "$hidden$2" "$stage$2"; shift 2 ;;
-    show) mkdir -p "$stage$2"; mount --rbind "$hidden$2" "$stage$2"; readonly_ "$stage$2"; shift 2 ;;
-    done) mount -o remount,ro "$stage"; mount --move "$stage" "$hidden"; shift ;;
+    mount) mount -n --bind "$2" "$3"; readonly_ "$3"; shift 3 ;;
+    hide) hidden=$2; mount -n -t tmpfs -o mode=755 tmpfs "$stage"; shift 2 ;;
+    keep) mkdir -p "$stage$2"; mount -n --rbind "$hidden$2" "$stage$2"; shift 2 ;;
+    show) mkdir -p "$stage$2"; mount -n --rbind "$hidden$2" "$stage$2"; readonly_ "$stage$2"; shift 2 ;;
+    done) mount -n -o remount,ro "$stage"; mount -n --move "$stage" "$hidden"; shift ;;
   esac
 done
 shift
-mount -t proc proc /proc 2>/dev/null || :
+mount -n -t proc proc /proc 2>/dev/null || :
 ip link set lo up 2>/dev/null || :
 cd "$cwd"
 trap : TERM INT HUP

@@ -71,7 +71,9 @@ export async function prepareScratch(
       places.push(await placeInput(input, place, { mounts: mayMount ? mounts : undefined, signal }));
     }
     const outputs = program.outputs.map((output) => join(real, output.path));
-    for (const output of outputs) await makeAll(dirname(output));
+    // A program that says itself where it leaves something also makes the folder, and may want it not to be there.
+    for (const [i, output] of outputs.entries())
+      if (program.outputs[i]?.isTold) await makeAll(dirname(output));
     await makeAll(join(real, program.cwd));
     return { path: real, places: { inputs: places, outputs }, mounts };
   } catch (error) {

@@ -59,8 +59,8 @@ export interface Demand {
 export interface Program {
   /** Where each input lies, in the order of the references. Of several files it is the folder that holds them. */
   readonly inputs: readonly string[];
-  /** What it leaves, in the order of the content. `name` is that of the item, where it has one of its own. */
-  readonly outputs: readonly { readonly name?: string; readonly path: string }[];
+  /** What it leaves, in the order of the content. */
+  readonly outputs: readonly ProgramOutput[];
   /** Folders that it may write to and find empty. */
   readonly home: string;
   readonly temp: string;
@@ -71,6 +71,14 @@ export interface Program {
   readonly tools: readonly string[];
   readonly timeoutMs?: number;
   readonly network: boolean;
+}
+
+export interface ProgramOutput {
+  /** That of the item, where it has one of its own. */
+  readonly name?: string;
+  readonly path: string;
+  /** Whether the program is told the path, and finds the folder that it leads to. */
+  readonly isTold: boolean;
 }
 
 export interface ProgramPlaces {

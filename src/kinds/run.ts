@@ -222,9 +222,12 @@ function invalid(message: string, hint?: string): ResError {
 
 function programOf(recipe: Run): Program {
   const { inputs, outputs, cwd, tools, timeoutMs, network } = recipe;
+  const told = toldOutputs(recipe);
   return {
     inputs: inputs.map(({ place }) => place),
-    outputs: outputs ?? [{ path: ONLY_OUTPUT }],
+    outputs: outputs?.map((output, i) => ({ ...output, isTold: told.has(i) })) ?? [
+      { path: ONLY_OUTPUT, isTold: told.has(0) },
+    ],
     home: HOME,
     temp: TEMP,
     cwd,
@@ -233,6 +236,16 @@ function programOf(recipe: Run): Program {
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     command: (places) => fillIn(recipe, places),
   };
+}
+
+/** Indexes of the outputs that the command names by a hole. */
+function toldOutputs(recipe: Run): ReadonlySet<number> {
+  const told = new Set<number>();
+  for (const hole of templatesOf(recipe).flatMap(holesIn)) {
+    const meant = resolveHole(hole, recipe);
+    if ('output' in meant) told.add(meant.output);
+  }
+  return told;
 }
 
 function fillIn(recipe: Run, places: ProgramPlaces): ProgramCommand {

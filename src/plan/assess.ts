@@ -142,6 +142,7 @@ async function readContent(workspace: Workspace, node: Node): Promise<Content> {
   const items: Item[] = [];
   const { cache } = workspace;
   for (const { name, path, type } of files) {
+    if (type === 'directory') checkFolder(workspace, node, path);
     const known =
       type === 'directory'
         ? await cache.digestOfDirectory(path)
@@ -149,6 +150,22 @@ async function readContent(workspace: Workspace, node: Node): Promise<Content> {
     items.push({ name, type, digest: known.digest, size: known.size });
   }
   return items;
+}
+
+/** A folder that a build itself writes to is another one each time. Throws ResError `manifest-invalid`. */
+function checkFolder({ graph, paths }: Workspace, node: Node, path: string): void {
+  const { outputDir } = graph.manifest;
+  const within = [paths.root, outputDir].find((each) =>
+    `${each}/`.startsWith(path === '/' ? path : `${path}/`),
+  );
+  if (within === undefined) return;
+  const what = within === paths.root ? 'res keeps its records' : 'the outputs appear';
+  throw new ResError('manifest-invalid', `${node.name} cannot be an input: in that folder ${what}`, {
+    hint: 'Name the folders or files in it that are needed.',
+    diagnostics: [
+      { message: `in that folder ${what}`, location: node.locate([]), hint: 'name what is needed of it' },
+    ],
+  });
 }
 
 /** The lock's entry for a source with the manifest's own pins laid over it. Throws ResError when they contradict. */
