@@ -127,13 +127,15 @@ async function works(sandbox: Sandbox, env: Env): Promise<boolean> {
     const scratch = join(workspace, '.res', 'run', 'probe');
     await mkdir(scratch, { recursive: true });
     await mkdir(join(workspace, 'bin'));
+    const store = join(folder, 'store');
+    await mkdir(store);
     for (const path of [join(workspace, 'secret'), join(folder, 'input'), join(scratch, 'in')])
       await writeFile(path, path);
     const line: [string, ...string[]] = ['/bin/sh', '-c', PROBE, 'res', workspace];
     const [file, ...args] = sandbox.wrap(line, {
       scratch,
       cwd: scratch,
-      hidden: [workspace],
+      hidden: [workspace, store],
       readable: [join(workspace, 'bin')],
       mounts: [{ from: join(folder, 'input'), to: join(scratch, 'in') }],
       network: false,
@@ -212,19 +214,27 @@ function namespaces(program: string, as: 'none' | 'root' | 'user'): Sandbox {
       cwd,
       as,
       ...mounts.flatMap(({ from, to }) => ['mount', from, to]),
-      ...hidden.flatMap((folder) => [
-        'hide',
-        folder,
-        ...(isWithin(scratch, folder) ? ['keep', scratch.slice(folder.length)] : []),
-        ...readable
-          .filter((path) => isWithin(path, folder))
-          .flatMap((path) => ['show', path.slice(folder.length)]),
-        'done',
-      ]),
+      // The one that the stage lies in comes last.
+      ...hidden
+        .toSorted(inner(scratch))
+        .flatMap((folder) => [
+          'hide',
+          folder,
+          ...(isWithin(scratch, folder) ? ['keep', scratch.slice(folder.length)] : []),
+          ...readable
+            .filter((path) => isWithin(path, folder))
+            .flatMap((path) => ['show', path.slice(folder.length)]),
+          'done',
+        ]),
       '--',
       ...line,
     ],
   };
+}
+
+/** Puts the folder that a path lies in behind all others. */
+function inner(path: string): (a: string, b: string) => number {
+  return (a, b) => Number(isWithin(path, a)) - Number(isWithin(path, b));
 }
 
 /** Where what takes the place of a hidden folder is put together; it must exist. */

@@ -162,9 +162,7 @@ function checkFolder({ graph, paths }: Workspace, node: Node, path: string): voi
   const what = within === paths.root ? 'res keeps its records' : 'the outputs appear';
   throw new ResError('manifest-invalid', `${node.name} cannot be an input: in that folder ${what}`, {
     hint: 'Name the folders or files in it that are needed.',
-    diagnostics: [
-      { message: `in that folder ${what}`, location: node.locate([]), hint: 'name what is needed of it' },
-    ],
+    diagnostics: [{ message: `in that folder ${what}`, location: node.locate([]) }],
   });
 }
 

@@ -25,7 +25,7 @@ async function stream(name: string, recipe: JsonObject, ...inputs: Uint8Array[])
 
 it('every kind stands under its own name', () => {
   expect([...kinds].map(([name, { name: own }]) => [name, own])).toEqual(
-    ['merge', 'decompress', 'extract', 'convert', 'copy', 'group'].map((name) => [name, name]),
+    ['merge', 'decompress', 'extract', 'convert', 'copy', 'group', 'run'].map((name) => [name, name]),
   );
 });
 

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { loadGraph } from '../../src/graph/load.js';
+import { run } from '../../src/kinds/run.js';
 import { formatDiagnostic } from '../../src/manifest/diagnostics.js';
 import type { Env } from '../../src/model/env.js';
 import { ResError } from '../../src/model/error.js';
@@ -63,6 +64,7 @@ export const KINDS: ReadonlyMap<string, KindReferences> = new Map<string, KindRe
   ...['merge', 'decompress', 'extract', 'convert', 'copy', 'group'].map(
     (name) => [name, listed(name)] as const,
   ),
+  ['run', run],
 ]);
 
 function listed(key: string): KindReferences {
