@@ -99,7 +99,8 @@ async function logs({ paths, graph }: Workspace): Promise<readonly Leaving[]> {
 
 /** Kept for a person to look into; not those in which somebody is. */
 async function scratchDirectories({ paths }: Workspace): Promise<readonly Leaving[]> {
-  const left = (await namesIn(paths.run)).filter((name) => !isInUse(name));
+  // What begins with a dot is no node's.
+  const left = (await namesIn(paths.run)).filter((name) => !name.startsWith('.') && !isInUse(name));
   return Promise.all(left.map((name) => leaving('scratch', [join(paths.run, name)])));
 }
 

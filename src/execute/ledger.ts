@@ -142,19 +142,20 @@ export class Ledger {
   pooled<T>(pool: PoolName, node: Node, work: () => Promise<T>): Promise<T> {
     const { pools, priority, keepGoing } = this.#o;
     const demand = demandOf(node);
+    const tooMuch = memoryError(demand);
     return pools.run(
       pool,
       priority(node.name),
       async () => {
         try {
-          checkMemory(demand);
+          if (tooMuch) throw tooMuch;
           return await work();
         } catch (error) {
           if (!keepGoing) this.#windDown();
           throw error;
         }
       },
-      demand,
+      tooMuch ? {} : demand,
     );
   }
 
@@ -234,11 +235,11 @@ function demandOf(node: Node): Demand {
   return (maker.is === 'kind' ? maker.kind.demand?.(node.recipe) : undefined) ?? {};
 }
 
-/** Throws ResError `no-memory`. */
-function checkMemory({ memory = 0 }: Demand): void {
+/** Of what could never be run here. */
+function memoryError({ memory = 0 }: Demand): ResError | undefined {
   const there = machineMemory();
-  if (memory <= there) return;
-  throw new ResError(
+  if (memory <= there) return undefined;
+  return new ResError(
     'no-memory',
     `it needs ${bytesText(memory)} of memory, and this machine has ${bytesText(there)}`,
     { hint: 'Build on a larger machine, or lower `memory` where less will do.' },
