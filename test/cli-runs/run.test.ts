@@ -141,7 +141,13 @@ targets:
     rewrite(scene, 'echo 1 > b/one', 'echo one > b/one');
     expect((await scene.built(['copied'])).ran).toEqual(['two']);
     expect((await scene.built()).ran).toEqual(['joined', 'read']);
-    // One that is gone comes back.
+    // One of them may be accepted as somebody has made it.
+    scene.work.write('resources/two.txt', 'mine\n');
+    expect((await scene.node('two')).state).toBe('modified');
+    expect((await scene.built(['copied', '--as-is'])).ran).toEqual(['copied']);
+    expect(output(scene, 'copied')).toBe('mine\n');
+    expect(output(scene, 'b/one')).toBe('one\n');
+    // What is gone comes back.
     await scene.run(['clean', 'two']);
     expect(existsSync(scene.work.path('resources/b/one'))).toBe(false);
     await scene.built(['two']);

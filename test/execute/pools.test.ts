@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Pool, Pools, poolLimits } from '../../src/execute/pools.js';
+import { machineMemory, Pool, Pools, poolLimits } from '../../src/execute/pools.js';
 import { ResError } from '../../src/model/error.js';
 
 /** A piece of work that ends when the test says so. */
@@ -142,4 +142,21 @@ describe('the pools of a build', () => {
   it('refuse a pool that nothing runs in', () => {
     expect(() => poolLimits(1, { netwrk: 3 })).toThrow(ResError);
   });
+});
+
+it('what needs more memory together than the machine has does not run at once', async () => {
+  const pools = new Pools(poolLimits(4, {}));
+  let running = 0;
+  let most = 0;
+  const work = async () => {
+    most = Math.max(most, ++running);
+    await new Promise((resolve) => setImmediate(resolve));
+    running--;
+  };
+  const half = Math.floor(machineMemory() * 0.4);
+  await Promise.all(Array.from({ length: 4 }, () => pools.run('cpu', 0, work, { memory: half })));
+  expect(most).toBe(2);
+  most = 0;
+  await Promise.all(Array.from({ length: 4 }, () => pools.run('cpu', 0, work, { cpus: 3 })));
+  expect(most).toBe(1);
 });

@@ -10,7 +10,7 @@ import type { Env } from '../../src/model/env.js';
 import { ResError } from '../../src/model/error.js';
 import type { Graph } from '../../src/model/graph.js';
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from '../../src/model/json.js';
-import type { KindReferences } from '../../src/model/node.js';
+import { type KindReferences, parseReference } from '../../src/model/node.js';
 
 type Files = Readonly<Record<string, string | Uint8Array>>;
 
@@ -72,10 +72,10 @@ function listed(key: string): KindReferences {
     references: (recipe: JsonObject) => {
       const value: Json | undefined = recipe[key];
       if (isJsonArray(value))
-        return value.map((node, i) => ({ role: 'in', node: String(node), path: [key, i] }));
+        return value.map((node, i) => ({ role: 'in', ...parseReference(String(node)), path: [key, i] }));
       return isJsonObject(value) || value === undefined
         ? []
-        : [{ role: 'in', node: String(value), path: [key] }];
+        : [{ role: 'in', ...parseReference(String(value)), path: [key] }];
     },
   };
 }
