@@ -7,11 +7,13 @@
 export type { BuildOptions } from './execute/api.js';
 export { build, planBuild } from './execute/build.js';
 export { type BundleReport, bundle } from './execute/bundle.js';
+export { type CheckOptions, check } from './execute/check.js';
 export { clean } from './execute/clean.js';
 export { type Exported, exportNodes } from './execute/export.js';
 export { type GcOptions, gc } from './execute/gc.js';
 export { gatherProvenance } from './execute/provenance.js';
 export { type RepairOptions, repair } from './execute/repair.js';
+export { openShell, type Shell } from './execute/shell.js';
 export { type UnbundleReport, unbundle } from './execute/unbundle.js';
 export { update } from './execute/update.js';
 export { verify } from './execute/verify.js';
@@ -34,6 +36,7 @@ export type { Manifest, ParamDeclaration } from './model/manifest.js';
 export type { Node, NodeDeclaration, Variant } from './model/node.js';
 export type { NodePlan, NodeState, Plan, Reason, ReasonCode, Step } from './model/plan.js';
 export type {
+  CheckReport,
   CleanReport,
   GcReport,
   PlannedBuild,

@@ -34,6 +34,7 @@ export interface Flags {
   readonly keepDays: number | undefined;
   /** Bytes. */
   readonly maxSize: number | undefined;
+  readonly sandbox: string | undefined;
   readonly quiet: boolean;
   readonly verbose: boolean;
   readonly color: ColorMode;
@@ -124,6 +125,11 @@ const make = {
       '--max-size <SIZE>',
       'what was not used for longest goes until the store takes no more (500M, 2G)',
     ).argParser(size),
+  sandbox: () =>
+    new Option(
+      '--sandbox <WHEN>',
+      'hide the workspace from the programs of `run` (default: auto, where it can be)',
+    ).choices(['auto', 'off', 'require']),
 } as const;
 
 export type FlagName = keyof typeof make;
@@ -205,6 +211,7 @@ export function readFlags(options: Readonly<Record<string, unknown>>): Flags {
     repair: on('repair'),
     keepDays: number('keepDays'),
     maxSize: number('maxSize'),
+    sandbox: text('sandbox'),
     quiet: on('quiet'),
     verbose: on('verbose'),
     color: oneOf(['always', 'never'], text('color')) ?? 'auto',

@@ -26,7 +26,12 @@ export async function loadContextGraph(context: ManifestContext): Promise<Graph>
 /** Says on stderr what of the workspace's state is damaged: it is found out again, and the user may have a disk that fails. */
 export async function openContextWorkspace(context: Context): Promise<Workspace> {
   const { env, err, flags } = context;
-  const workspace = openWorkspace({ graph: await loadContextGraph(context), env });
+  const graph = await loadContextGraph(context);
+  const { sandbox } = flags;
+  const workspace = openWorkspace({
+    graph,
+    env: sandbox === undefined ? env : { ...env, RES_SANDBOX: sandbox },
+  });
   // Where stderr may be a stream of events, words would break it.
   if (flags.progress !== 'json')
     for (const message of workspace.state.damage)

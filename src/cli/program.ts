@@ -15,6 +15,7 @@ Environment:
   HTTP_PROXY, HTTPS_PROXY, NO_PROXY, NODE_EXTRA_CA_CERTS
   RES_MIRRORS               mirrors of URLs: FROM=TO[,TO...];FROM=TO...
   RES_PARAM_<NAME>          the value of a param
+  RES_SANDBOX               auto, off or require: as --sandbox
   RES_STALL_TIMEOUT         seconds without a byte before a retry (30)
   RES_STORE                 where the store lies (.res/store)
   XDG_CONFIG_HOME           where your res/config.yaml lies (~/.config)`;

@@ -67,7 +67,7 @@ export async function restore(site: Site, node: Node, content: Content, work: Be
 /** `convert qcow2`: the kind and what it is done to. */
 export function describeWork(node: Node): string {
   const inputs = node.references.filter(({ role }) => role !== 'sums').map((reference) => reference.node);
-  return `${node.kind} ${inputs.join(' ')}`;
+  return [node.kind, ...inputs].join(' ');
 }
 
 function unverifiable(node: Node): ResError {

@@ -4,15 +4,15 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import type { KindContext, KindInput, Making, Places } from '../kinds/kind.js';
+import type { KindContext, KindInput, Making, Places, Program } from '../kinds/kind.js';
 import { makingOf } from '../kinds/kind.js';
 import type { Item } from '../model/content.js';
 import { ResError } from '../model/error.js';
 import type { LockedFile } from '../model/lock.js';
 import type { Node } from '../model/node.js';
-import { imageFormatOf } from '../plan/assess.js';
+import { imageFormatOf, isMany } from '../plan/assess.js';
 import { leansOn, placesOf, standsOn } from '../plan/leaning.js';
-import type { Holding } from '../plan/places.js';
+import { type Holding, shouldBeExecutable } from '../plan/places.js';
 import { makerOf } from '../plan/registry.js';
 import { findProgram } from '../plan/tools.js';
 import type { Workspace } from '../plan/workspace.js';
@@ -25,6 +25,8 @@ import { writingBack } from '../store/writeback.js';
 import type { Arrival } from './arrival.js';
 import { counted, readFiles, spoolPath, tap, writeStream } from './pipeline.js';
 import { NodeLog, type ProcessContext, pipeProgram, runProgram } from './process.js';
+import { runInScratch } from './running.js';
+import { scratchPath } from './scratch.js';
 
 /** Where an input of an action comes from: files at rest, or the stream of a node that runs in the same pass. */
 export type Supply =
@@ -50,8 +52,12 @@ export interface ChainNode {
 
 export interface ActionOptions {
   readonly workspace: Workspace;
-  /** A name that does not exist yet, on the file system of the final place. */
-  readonly temp: string;
+  /** For each output a name that does not exist yet, on the file system of its final place. */
+  readonly temps: readonly string[];
+  /** Where a program is run, another place than the node's own. */
+  readonly scratch?: string;
+  /** Where the last node's log is written, another place than its own. */
+  readonly log?: string;
   readonly signal: AbortSignal;
   /** Bytes on disk that the output is expected to take; null when there is no telling. */
   readonly expectedBytes: number | null;
@@ -62,6 +68,11 @@ export interface ActionOptions {
 
 export interface MadeNode {
   readonly node: Node;
+  /** In the order of its content. */
+  readonly items: readonly MadeItem[];
+}
+
+export interface MadeItem {
   readonly item: Item;
   /** Present when the node is verified. */
   readonly sha256: ContentDigests['sha256'];
@@ -82,7 +93,7 @@ export class ChainFailure extends Error {
 
 /**
  * Runs the chain that ends in `chain.node`. Gives every node made, in the order of the bytes, the last one at
- * `options.temp`. Rejects with ChainFailure; the caller removes the temporary.
+ * `options.temps`. Rejects with ChainFailure; the caller removes the temporary.
  */
 export async function runAction(chain: ChainNode, options: ActionOptions): Promise<readonly MadeNode[]> {
   const run = new ActionRun(options, chain);
@@ -94,6 +105,8 @@ export async function runAction(chain: ChainNode, options: ActionOptions): Promi
   await run.close();
   return made;
 }
+
+type PlainInput = Pick<KindInput, 'role' | 'node' | 'format' | 'many'>;
 
 class ActionRun {
   readonly #options: ActionOptions;
@@ -133,7 +146,7 @@ class ActionRun {
 
   /** A full disk is told as such where a program found it so, and how much more it would take. */
   async #explain(error: unknown, { by }: Making): Promise<never> {
-    const { temp } = this.#options;
+    const temp = this.#temp;
     if (!(error instanceof Error) || !isNoSpace(error)) throw error;
     const isTold = error instanceof ResError && error.code === 'no-space';
     if (isTold && (by !== 'filling' || !sameDevice(temp, this.#scratch.path))) throw error;
@@ -142,8 +155,13 @@ class ActionRun {
 
   /** What the output needs beside what is written of it, as far as that is known. */
   async #missingBytes(): Promise<number | undefined> {
-    const { temp, expectedBytes } = this.#options;
-    return expectedBytes === null ? undefined : Math.max(0, expectedBytes - (await diskUsage(temp)));
+    const { expectedBytes } = this.#options;
+    return expectedBytes === null ? undefined : Math.max(0, expectedBytes - (await diskUsage(this.#temp)));
+  }
+
+  /** Of the one output, as nearly all have. */
+  get #temp(): string {
+    return this.#options.temps[0] ?? '';
   }
 
   async close(): Promise<void> {
@@ -154,8 +172,9 @@ class ActionRun {
 
   async #make(making: Making, log: NodeLog): Promise<MadeNode> {
     const { node } = this.#chain;
-    const { temp } = this.#options;
+    const temp = this.#temp;
     const wanted = wantedDigests(node);
+    if (making.by === 'running') return this.#run(making.program(node.recipe), log);
     const { graph } = this.#options.workspace;
     const places = standsOn(node).length > 0 ? placesOf(graph, node) : undefined;
     const context = new Context(this.#options, this.#scratch, log, this.#inputs(this.#chain), temp, places);
@@ -181,25 +200,45 @@ class ActionRun {
         await making.fill(node.recipe, context);
         const { digest, size } = await digestDirectory(temp, { signal: this.#options.signal });
         const item: Item = { name: itemName(node, context.memberName), type: 'directory', digest, size };
-        return { node, item, sha256: undefined, names: [] };
+        return { node, items: [{ item, sha256: undefined, names: [] }] };
       }
       default:
         throw new Error(`${node.kind} is not made by an action`);
     }
   }
 
+  async #run(program: Program, log: NodeLog): Promise<MadeNode> {
+    const { node } = this.#chain;
+    const { workspace, temps, signal, scratch } = this.#options;
+    const results = await runInScratch(program, {
+      workspace,
+      node: node.name,
+      scratch: scratch ?? scratchPath(workspace, node.name),
+      inputs: this.#inputs(this.#chain),
+      temps,
+      log,
+      signal,
+    });
+    const items: MadeItem[] = [];
+    for (const [i, { type, executable }] of results.entries()) {
+      const temp = temps[i] ?? '';
+      const { name = itemName(node, undefined), path = '' } = program.outputs[i] ?? {};
+      if (type === 'directory') {
+        const { digest, size } = await digestDirectory(temp, { signal });
+        items.push({ item: { name, type, digest, size }, sha256: undefined, names: [] });
+        continue;
+      }
+      const digests = await this.#digestWritten(temp, wantedDigests(node));
+      const own = node.output ?? path;
+      items.push(madeFile(digests, name, executable, [own, basename(own), name]));
+    }
+    return { node, items };
+  }
+
   #madeFile(node: Node, digests: ContentDigests, context: Context): MadeNode {
-    const digest = digests.sha256 ?? digests.derived;
-    if (!digest) throw new Error(`${node.name} was not hashed`);
-    const item: Item = {
-      name: itemName(node, context.memberName),
-      type: 'file',
-      digest,
-      size: digests.size,
-      ...(context.memberExecutable ? { executable: true } : {}),
-    };
     const names = [context.memberName, node.output, node.name].filter((name) => name !== undefined);
-    return { node, item, sha256: digests.sha256, names };
+    const name = itemName(node, context.memberName);
+    return { node, items: [madeFile(digests, name, context.memberExecutable, names)] };
   }
 
   async #digestWritten(path: string, wanted: { sha256: boolean; derived: boolean }): Promise<ContentDigests> {
@@ -218,7 +257,8 @@ class ActionRun {
   }
 
   #log(node: Node): NodeLog {
-    const path = join(this.#options.workspace.paths.logs, `${node.name}.log`);
+    const own = join(this.#options.workspace.paths.logs, `${node.name}.log`);
+    const path = node === this.#chain.node ? (this.#options.log ?? own) : own;
     // That of an earlier run tells nothing of this one, which may have nothing to say.
     rmSync(path, { force: true });
     const log = new NodeLog(path, (line) => this.#options.onOutput(node.name, line));
@@ -229,44 +269,44 @@ class ActionRun {
   #inputs(chain: ChainNode): readonly KindInput[] {
     return chain.inputs.map(({ role, node, supply }, index) => {
       const format = imageFormatOf(this.#options.workspace, node);
-      if (supply.from === 'files') return this.#fileInput(role, node, format, supply);
-      if (supply.from === 'arrival') return this.#arrivingInput(role, node, format, supply);
-      return this.#streamInput(role, node, format, supply.chain, index);
+      const input = { role, node, format, many: this.#isMany(chain.node, role, node) };
+      if (supply.from === 'files') return this.#fileInput(input, supply);
+      if (supply.from === 'arrival') return this.#arrivingInput(input, supply);
+      return this.#streamInput(input, supply.chain, index);
     });
   }
 
-  #fileInput(
-    role: string,
-    node: string,
-    format: string | undefined,
-    supply: Extract<Supply, { from: 'files' }>,
-  ): KindInput {
+  inputs(): readonly KindInput[] {
+    return this.#inputs(this.#chain);
+  }
+
+  #isMany(consumer: Node, role: string, node: string): boolean {
+    const reference = consumer.references.find((each) => each.role === role && each.node === node);
+    return reference !== undefined && isMany(this.#options.workspace.graph, reference);
+  }
+
+  #fileInput(input: PlainInput, supply: Extract<Supply, { from: 'files' }>): KindInput {
     const paths = supply.holdings.map(({ path }) => path);
+    const node = this.#options.workspace.graph.nodes.get(input.node);
     return {
-      role,
-      node,
-      format,
-      items: supply.items,
-      leansOn: leansOn(this.#options.workspace.graph, node),
+      ...input,
+      items: supply.items.map((item) => ({
+        ...item,
+        executable: node !== undefined && shouldBeExecutable(node, item),
+      })),
+      leansOn: leansOn(this.#options.workspace.graph, input.node),
       stored: true,
       stream: () => {
-        if (supply.items.some(({ type }) => type === 'directory')) throw isDirectory(node);
+        if (supply.items.some(({ type }) => type === 'directory')) throw isDirectory(input.node);
         return counted(readFiles(paths, this.#options.signal), (bytes) => this.#count(bytes));
       },
       paths: async () => paths,
     };
   }
 
-  #arrivingInput(
-    role: string,
-    node: string,
-    format: string | undefined,
-    { files, arrivals, whole }: ArrivingSupply,
-  ): KindInput {
+  #arrivingInput(input: PlainInput, { files, arrivals, whole }: ArrivingSupply): KindInput {
     return {
-      role,
-      node,
-      format,
+      ...input,
       items: files.map(({ name, size }) => ({ name, size: size ?? null })),
       stream: () => counted(this.#follow(arrivals), (bytes) => this.#count(bytes)),
       paths: async () => (await whole).holdings.map(({ path }) => path),
@@ -282,13 +322,7 @@ class ActionRun {
     }
   }
 
-  #streamInput(
-    role: string,
-    name: string,
-    format: string | undefined,
-    chain: ChainNode,
-    index: number,
-  ): KindInput {
+  #streamInput(input: PlainInput, chain: ChainNode, index: number): KindInput {
     let context: Context | undefined;
     const stream = () => {
       const opened = this.#open(chain);
@@ -296,7 +330,7 @@ class ActionRun {
       return opened.stream;
     };
     const item = {
-      name,
+      name: input.node,
       size: null,
       /** Known once it was read. */
       get executable() {
@@ -304,9 +338,7 @@ class ActionRun {
       },
     };
     return {
-      role,
-      node: name,
-      format,
+      ...input,
       items: [item],
       stream,
       paths: async () => {
@@ -358,6 +390,11 @@ class Scratch {
   async remove(): Promise<void> {
     if (this.#isMade) await rm(this.path, { recursive: true, force: true });
   }
+}
+
+/** The inputs of a node as its kind sees them, of files that are at hand. */
+export function inputsAtHand(chain: ChainNode, options: ActionOptions): readonly KindInput[] {
+  return new ActionRun(options, chain).inputs();
 }
 
 /** What a kind sees of the world. */
@@ -422,6 +459,24 @@ class Context implements KindContext {
     this.memberName = name;
     this.memberExecutable = executable;
   }
+}
+
+function madeFile(
+  digests: ContentDigests,
+  name: string,
+  executable: boolean,
+  names: readonly string[],
+): MadeItem {
+  const digest = digests.sha256 ?? digests.derived;
+  if (!digest) throw new Error(`${name} was not hashed`);
+  const item: Item = {
+    name,
+    type: 'file',
+    digest,
+    size: digests.size,
+    ...(executable ? { executable: true } : {}),
+  };
+  return { item, sha256: digests.sha256, names };
 }
 
 async function* named(

@@ -2,7 +2,7 @@
 import { lstat } from 'node:fs/promises';
 import { basename, relative } from 'node:path';
 import { closure } from '../graph/select.js';
-import type { Item } from '../model/content.js';
+import type { Content, Item } from '../model/content.js';
 import { ResError } from '../model/error.js';
 import type { EventListener } from '../model/event.js';
 import type { Node } from '../model/node.js';
@@ -89,11 +89,24 @@ async function acceptOutput(workspace: Workspace, { node, planned, placement }: 
   const { digest, size } =
     type === 'directory' ? await cache.digestOfDirectory(path) : await cache.digestOf(path, 'derived');
   const executable = type === 'file' && (stats.mode & 0o100) !== 0;
-  const item: Item = { name: basename(path), type, digest, size, ...(executable ? { executable } : {}) };
+  const name = placement.item?.name ?? basename(path);
+  const item: Item = { name, type, digest, size, ...(executable ? { executable } : {}) };
+  const content = node.outputs ? withItem(planned.content, item) : [item];
+  if (!content) {
+    throw notAccepted(
+      `${shown}: what the other outputs of ${node.name} hold is not known yet`,
+      `Move the file away, run \`res build ${node.name}\`, move the file back, and accept it then.`,
+    );
+  }
   const at = Date.now();
-  state.traces.set(key, { content: [item], durationMs: 0, at, asIs: true });
+  state.traces.set(key, { content, durationMs: 0, at, asIs: true });
   state.outputs.set(path, { digest, node: node.name, type, size, executable });
   state.nodes.set(node.name, { key, action, status: 'done', at, durationMs: 0 });
+}
+
+/** One of several outputs is another one. */
+function withItem(content: Content | null, item: Item): Content | undefined {
+  return content?.map((each) => (each.name === item.name ? item : each));
 }
 
 function notAccepted(message: string, hint: string): ResError {

@@ -3,9 +3,9 @@
 import { lstatSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { relative } from 'node:path';
-import type { Content, Item } from '../model/content.js';
+import type { Content } from '../model/content.js';
 import { ResError } from '../model/error.js';
-import type { Node } from '../model/node.js';
+import { type Node, type Reference, selected } from '../model/node.js';
 import { outputPaths } from '../plan/places.js';
 import { diskUsage } from '../store/disk-usage.js';
 import { algorithmOf } from '../store/hashing.js';
@@ -51,36 +51,36 @@ export async function runChain(
 ): Promise<Content> {
   const { workspace, ledger, moves } = site;
   const { node } = chain;
-  const output = outputPaths(workspace, node, null)[0]?.path;
-  let temp = '';
+  const temps: string[] = [];
   try {
-    const { begun, item } = await making(async () => {
-      temp =
-        output === undefined ? await temporaryForStore(workspace) : await temporaryFor(workspace, output);
-      return makeChain(site, chain, sums, temp);
+    const { begun, content } = await making(async () => {
+      for (const { path } of outputPaths(workspace, node, null))
+        temps.push(await temporaryFor(workspace, path));
+      if (temps.length === 0) temps.push(await temporaryForStore(workspace));
+      return makeChain(site, chain, sums, temps);
     });
     await placing(async () => {
       // What was made is not to be made again, whatever happens next.
       await workspace.state.traces.flush();
-      await moves.place(temp, node, item);
+      for (const [i, item] of content.entries()) await moves.place(temps[i] ?? '', node, item);
       await ledger.writeDown();
     });
-    ledger.finish(begun, [item]);
-    return [item];
+    ledger.finish(begun, content);
+    return content;
   } finally {
     letGoOf(site, chain);
-    if (temp !== '' && lstatSync(temp, { throwIfNoEntry: false }))
-      await rm(temp, { recursive: true, force: true });
+    for (const temp of temps)
+      if (lstatSync(temp, { throwIfNoEntry: false })) await rm(temp, { recursive: true, force: true });
   }
 }
 
-/** Gives what the last node has; it is at `temp`, checked and written down. */
+/** Gives what the last node has; it is at `temps`, checked and written down. */
 async function makeChain(
   site: Site,
   chain: ChainNode,
   sums: Sums,
-  temp: string,
-): Promise<{ readonly begun: Begun; readonly item: Item }> {
+  temps: readonly string[],
+): Promise<{ readonly begun: Begun; readonly content: Content }> {
   const { workspace, ledger, listener, signal } = site;
   const { node } = chain;
   const through = streamedNodes(chain).map(({ name }) => name);
@@ -88,7 +88,7 @@ async function makeChain(
   const progress = new Throttle(node.name, listener);
   const made = await runAction(chain, {
     workspace,
-    temp,
+    temps,
     signal,
     expectedBytes: site.expectedBytes(node.name),
     onBytes: (done, total) => progress.bytes(done, total),
@@ -96,10 +96,12 @@ async function makeChain(
     onOutput: (name, text) => listener({ type: 'output', node: name, text }),
   });
   await checkUntouched(site, chain);
-  await accept(site, made, sums, { durationMs: Date.now() - begun.at, diskBytes: await diskUsage(temp) });
-  const item = made.at(-1)?.item;
-  if (!item) throw new Error(`${node.name} made nothing`);
-  return { begun, item };
+  let diskBytes = 0;
+  for (const temp of temps) diskBytes += await diskUsage(temp);
+  await accept(site, made, sums, { durationMs: Date.now() - begun.at, diskBytes });
+  const content = made.at(-1)?.items.map(({ item }) => item);
+  if (!content) throw new Error(`${node.name} made nothing`);
+  return { begun, content };
 }
 
 /**
@@ -112,14 +114,17 @@ async function accept(
   sums: Sums,
   { durationMs, diskBytes }: { readonly durationMs: number; readonly diskBytes: number },
 ): Promise<void> {
-  for (const { node, item, sha256, names } of made) {
-    await check(node, sha256, names, await sums.get(node.name)).catch((error: unknown) => {
-      throw new ChainFailure(node.name, error, undefined);
-    });
-    known.learn(node.name, [item]);
+  for (const { node, items } of made) {
+    const list = await sums.get(node.name);
+    for (const { sha256, names } of items)
+      await check(node, sha256, names, list).catch((error: unknown) => {
+        throw new ChainFailure(node.name, error, undefined);
+      });
+    const content = items.map(({ item }) => item);
+    known.learn(node.name, content);
     // Only the last one was written down.
     const onDisk = node === made.at(-1)?.node ? diskBytes : undefined;
-    await ledger.trace(node, [item], durationMs, onDisk);
+    await ledger.trace(node, content, durationMs, onDisk);
     await ledger.record(node, durationMs);
     ledger.ran.add(node.name);
   }
@@ -132,9 +137,12 @@ async function checkUntouched({ workspace }: Site, chain: ChainNode): Promise<vo
     for (const [i, { place, path }] of holdings.entries()) {
       const item = items[i];
       // Objects in the store are nobody's to write to.
-      if (place === 'store' || item?.type !== 'file') continue;
+      if (place === 'store' || !item) continue;
       const algorithm = algorithmOf(item.digest);
-      const now = cache.knownSync(path, algorithm) ?? (await cache.digestOf(path, algorithm));
+      const now =
+        item.type === 'directory'
+          ? await cache.digestOfDirectory(path)
+          : (cache.knownSync(path, algorithm) ?? (await cache.digestOf(path, algorithm)));
       if (now.digest === item.digest) continue;
       const shown = relative(graph.manifest.dir, path);
       throw new ResError('io', `${chain.node.name}: ${shown} was changed while it was read`, {
@@ -161,4 +169,13 @@ export function letGoOf({ moves }: Site, chain: ChainNode): void {
       () => undefined,
     );
   }
+}
+
+/** What a reference means of a node's files; streams and downloads are of nodes that have one output. */
+export function pick<S extends Supply>(reference: Reference, supply: S): S {
+  if (supply.from !== 'files' || reference.item === undefined) return supply;
+  const items = selected(reference, supply.items);
+  const meant = new Set(items);
+  const holdings = supply.items.flatMap((item, i) => (meant.has(item) ? (supply.holdings[i] ?? []) : []));
+  return { ...supply, items, holdings };
 }

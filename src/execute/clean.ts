@@ -11,6 +11,7 @@ import { errorCode, fsyncDir } from '../store/files.js';
 import { ownsStore } from '../store/paths.js';
 import { lockWorkspace } from './lock-workspace.js';
 import { removeOutput, removeTemporaries } from './outputs.js';
+import { removeScratch } from './scratch.js';
 import { throwIfInterrupted } from './verify.js';
 
 export interface CleanOptions {
@@ -85,8 +86,9 @@ async function emptyStore(
   workspace: Workspace,
   signal: AbortSignal | undefined,
 ): Promise<{ path: string; size: number }[]> {
-  const { partial, logs, cache } = workspace.paths;
+  const { partial, logs, cache, run } = workspace.paths;
   for (const folder of [partial, logs, cache]) await rm(folder, { recursive: true, force: true });
+  await removeScratch(run);
   if (!ownsStore(workspace.paths)) return [];
   const removed: { path: string; size: number }[] = [];
   for await (const { digest, type, path, size } of workspace.store.list()) {

@@ -3,7 +3,7 @@
 // bytes where they should be (`obtain`). A node whose new content equals the old leaves everything above it alone.
 import { makingOf } from '../kinds/kind.js';
 import type { Content } from '../model/content.js';
-import type { Node } from '../model/node.js';
+import { isIntermediate, type Node, type Reference } from '../model/node.js';
 import type { Assessment } from '../plan/assess.js';
 import type { Fusion } from '../plan/fusion.js';
 import { standsOn } from '../plan/leaning.js';
@@ -12,7 +12,7 @@ import { restore, type Site } from './accept.js';
 import type { ArrivingSupply, ChainNode, Supply } from './action.js';
 import { Arrival, Restarted } from './arrival.js';
 import { type ArtifactOptions, Artifacts } from './artifact.js';
-import { type FileSupply, letGoOf, type Queues, runChain, streamedNodes } from './chain.js';
+import { type FileSupply, letGoOf, pick, type Queues, runChain, streamedNodes } from './chain.js';
 import { Known } from './known.js';
 import { Ledger, type LedgerOptions, Unavailable } from './ledger.js';
 import { Moves, type MovesOptions } from './moves.js';
@@ -80,8 +80,7 @@ export class Execution {
     const targets = force ? closure : [...obtained];
     const outcomes = await Promise.allSettled(
       targets.map(async (name) => {
-        if (this.#o.isFresh(name) && this.#known.node(name).output !== undefined)
-          this.#ledger.obtained.add(name);
+        if (this.#o.isFresh(name) && !isIntermediate(this.#known.node(name))) this.#ledger.obtained.add(name);
         else if (obtained.has(name)) await this.#obtain(name);
         else if (!this.#streamsAway(name)) await this.#know(name);
       }),
@@ -131,7 +130,7 @@ export class Execution {
       await this.#make(node.name);
       return;
     }
-    const input = this.#known.node(inputOf(node));
+    const input = this.#known.node(inputOf(node).node);
     await this.#obtain(input.name);
     const shared = await this.#contentOfInput(node);
     if (await this.#restored(node, shared)) return;
@@ -141,7 +140,7 @@ export class Execution {
 
   /** Puts what is at hand in its place, if it has one; false when it is not at hand after all. */
   async #restored(node: Node, content: Content): Promise<boolean> {
-    if (node.output === undefined) return true;
+    if (isIntermediate(node)) return true;
     const work = makingBy(node) === 'sharing' ? 'execute' : 'restore';
     const done = await ifNotVanished(this.#o.workspace, async () => {
       await restore(this.#site, node, content, work);
@@ -208,7 +207,8 @@ export class Execution {
 
   async #share(node: Node): Promise<Content> {
     const sums = await this.#sumsPath(node);
-    const supply = await this.#filesOf(inputOf(node));
+    const input = inputOf(node);
+    const supply = pick(input, await this.#filesOf(input.node));
     return this.#ledger.pooled('disk', node, () => verifyShared(this.#site, node, supply, sums));
   }
 
@@ -280,7 +280,10 @@ export class Execution {
     this.#sums(node);
     const inputs = node.references
       .filter(({ role }) => role !== 'sums')
-      .map(async ({ role, node: name }) => ({ role, node: name, supply: await this.#supply(node, name) }));
+      .map(async (reference) => {
+        const supply = await this.#supply(node, reference.node);
+        return { role: reference.role, node: reference.node, supply: pick(reference, supply) };
+      });
     return { node, inputs: await settleAll(inputs) };
   }
 
@@ -352,9 +355,9 @@ export class Execution {
   }
 
   /** The list of sums that a node is held against, if there is one. */
-  async #sumsPath({ verify }: Node): Promise<string | undefined> {
-    if (!verify || !('sums' in verify)) return undefined;
-    return (await this.#filesOf(verify.sums)).holdings[0]?.path;
+  async #sumsPath({ references }: Node): Promise<string | undefined> {
+    const list = references.find(({ role }) => role === 'sums');
+    return list && pick(list, await this.#filesOf(list.node)).holdings[0]?.path;
   }
 
   /** Whether what is known of a node from before does not count. */
@@ -382,8 +385,8 @@ function makingBy(node: Node) {
 }
 
 /** The one input of a node that shares its content. */
-function inputOf(node: Node): string {
+function inputOf(node: Node): Reference {
   const [input] = node.references;
   if (!input) throw new Error(`${node.name} has no input`);
-  return input.node;
+  return input;
 }

@@ -2,7 +2,6 @@
 //
 // What can be had again is all that goes: should res be killed in between, less has gone, and that is all.
 import { lstatSync, statSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { type Digest, sha256Digest } from '../model/digest.js';
@@ -20,6 +19,7 @@ import { contentNames } from './content-names.js';
 import { DAY_MS, filesOnShelves, findLeavings, findTemporaries, type Leaving, leaving } from './leavings.js';
 import { lockWorkspace } from './lock-workspace.js';
 import { removeTemporaries } from './outputs.js';
+import { removeScratch } from './scratch.js';
 import { throwIfInterrupted } from './verify.js';
 
 /** Without limits everything goes that nothing refers to. */
@@ -79,7 +79,7 @@ function handsOf(workspace: Workspace): Hands {
   return {
     async remove({ paths }) {
       for (const path of paths)
-        await rm(path, { recursive: true, force: true }).catch((error: unknown) => {
+        await removeScratch(path).catch((error: unknown) => {
           throw ioError(error, 'cannot remove', path);
         });
     },

@@ -5,7 +5,7 @@ import { makingOf } from '../kinds/kind.js';
 import { type Content, contentSize } from '../model/content.js';
 import { ResError } from '../model/error.js';
 import { type LockEntry, type LockedFile, lockedItem } from '../model/lock.js';
-import type { Node } from '../model/node.js';
+import { isIntermediate, type Node, type Reference, selected } from '../model/node.js';
 import type { Step } from '../model/plan.js';
 import { imageFormatOf, pinnedEntry, traceOf } from '../plan/assess.js';
 import { type Holding, Holdings } from '../plan/places.js';
@@ -115,10 +115,19 @@ class Glimpses {
   /** A copy of what is yet to be made: of an intermediate it is the only one, and of an output a second one. */
   async #shared(node: Node): Promise<Weight> {
     const [input] = node.references;
-    const isSecond = node.output !== undefined && input && this.#node(input.node).output !== undefined;
+    const isSecond = !isIntermediate(node) && input && !isIntermediate(this.#node(input.node));
     if (!isSecond) return { bytes: 0, exact: true, scratchBytes: 0 };
     const { diskBytes, exact } = await this.#of(input.node);
     return { bytes: diskBytes, exact, scratchBytes: 0 };
+  }
+
+  /** Of one output of several something is known once it is at hand. */
+  async #meant(reference: Reference): Promise<Glimpse> {
+    if (reference.item === undefined) return this.#of(reference.node);
+    const content = this.#plan.nodes.get(reference.node)?.content;
+    const items = content && selected(reference, content);
+    const holdings = items && (await this.#holdings.findAll(this.#node(reference.node), items));
+    return items && holdings ? this.#atRest(items, holdings) : NO_GLIMPSE;
   }
 
   #of(name: string): Promise<Glimpse> {
@@ -145,9 +154,9 @@ class Glimpses {
         await Promise.all(
           node.references
             .filter(({ role }) => role !== 'sums')
-            .map(async ({ node: input }) => ({
-              ...(await this.#of(input)),
-              format: imageFormatOf(this.#workspace, input),
+            .map(async (reference) => ({
+              ...(await this.#meant(reference)),
+              format: imageFormatOf(this.#workspace, reference.node),
             })),
         ),
       );

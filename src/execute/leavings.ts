@@ -1,4 +1,5 @@
-// What builds leave behind that no build needs: downloads that nobody goes on with, logs of nodes that are no more.
+// What builds leave behind that no build needs: downloads that nobody goes on with, logs of nodes that are no more, what programs
+// that failed were run in.
 import { lstat, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { plainName } from '../model/node.js';
@@ -9,6 +10,7 @@ import { errorCode, ioError } from '../store/files.js';
 import { ownsStore } from '../store/paths.js';
 import { partialPath } from './download.js';
 import { remoteNodes } from './resolve.js';
+import { isInUse } from './scratch.js';
 
 /** One thing that may go; all of its files together. */
 export interface Leaving {
@@ -41,6 +43,7 @@ export async function findLeavings(
       ...(await partials(workspace, o.now - (o.keepDays ?? PARTIAL_DAYS) * DAY_MS)),
       ...(await buildRecords(paths.builds)),
       ...(await logs(workspace)),
+      ...(await scratchDirectories(workspace)),
       ...(await results(paths.store, o.now - RESULT_DAYS * DAY_MS)),
     ];
   } catch (error) {
@@ -94,6 +97,13 @@ async function logs({ paths, graph }: Workspace): Promise<readonly Leaving[]> {
     (name) => name.endsWith('.log') && !known.has(plainName(name.slice(0, -'.log'.length))),
   );
   return Promise.all(gone.map((name) => leaving('logs', [join(paths.logs, name)])));
+}
+
+/** Kept for a person to look into; not those in which somebody is. */
+async function scratchDirectories({ paths }: Workspace): Promise<readonly Leaving[]> {
+  // What begins with a dot is no node's.
+  const left = (await namesIn(paths.run)).filter((name) => !name.startsWith('.') && !isInUse(name));
+  return Promise.all(left.map((name) => leaving('scratch', [join(paths.run, name)])));
 }
 
 /** What other workspaces are told of actions; written and read now and then while somebody has a use for it. */

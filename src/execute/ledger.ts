@@ -1,16 +1,18 @@
 // What becomes of each node of a build: told to the listener, counted for the result, written into the state. Whatever
 // is done for a node is done under its name here, so that no failure is lost and none is told twice.
+import type { Demand } from '../kinds/kind.js';
 import type { Content } from '../model/content.js';
 import { contentSize } from '../model/content.js';
 import { ResError } from '../model/error.js';
 import type { EventListener, Work } from '../model/event.js';
 import type { Node } from '../model/node.js';
+import { makerOf } from '../plan/registry.js';
 import type { Workspace } from '../plan/workspace.js';
-import { errorCode, ioError } from '../store/files.js';
+import { bytesText, errorCode, ioError } from '../store/files.js';
 import { ChainFailure } from './action.js';
 import { errorReport } from './errors.js';
 import type { Known } from './known.js';
-import type { PoolName, Pools } from './pools.js';
+import { machineMemory, type PoolName, type Pools } from './pools.js';
 
 export interface LedgerOptions {
   readonly workspace: Workspace;
@@ -154,14 +156,22 @@ export class Ledger {
   /** Runs work in its turn. When it fails the pool is closed before its place is given to the next one. */
   pooled<T>(pool: PoolName, node: Node, work: () => Promise<T>): Promise<T> {
     const { pools, priority, keepGoing } = this.#o;
-    return pools.run(pool, priority(node.name), async () => {
-      try {
-        return await work();
-      } catch (error) {
-        if (!keepGoing) this.#windDown();
-        throw error;
-      }
-    });
+    const demand = demandOf(node);
+    const tooMuch = memoryError(demand);
+    return pools.run(
+      pool,
+      priority(node.name),
+      async () => {
+        try {
+          if (tooMuch) throw tooMuch;
+          return await work();
+        } catch (error) {
+          if (!keepGoing) this.#windDown();
+          throw error;
+        }
+      },
+      tooMuch ? {} : demand,
+    );
   }
 
   /** Whether a user of the node did not come to its end. */
@@ -233,6 +243,22 @@ export class Ledger {
       error,
     });
   }
+}
+
+function demandOf(node: Node): Demand {
+  const maker = makerOf(node);
+  return (maker.is === 'kind' ? maker.kind.demand?.(node.recipe) : undefined) ?? {};
+}
+
+/** Of what could never be run here. */
+function memoryError({ memory = 0 }: Demand): ResError | undefined {
+  const there = machineMemory();
+  if (memory <= there) return undefined;
+  return new ResError(
+    'no-memory',
+    `it needs ${bytesText(memory)} of memory, and this machine has ${bytesText(there)}`,
+    { hint: 'Build on a larger machine, or lower `memory` where less will do.' },
+  );
 }
 
 /** A system error (disk full, no permission) as the user's; anything else as it is. */

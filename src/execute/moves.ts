@@ -6,7 +6,7 @@ import type { Content, Item } from '../model/content.js';
 import { contentSize } from '../model/content.js';
 import type { Digest } from '../model/digest.js';
 import type { EventListener } from '../model/event.js';
-import type { Node } from '../model/node.js';
+import { isIntermediate, type Node, outputsOf } from '../model/node.js';
 import { type Holding, Holdings, holds, leftovers, occupantOf, outputPaths } from '../plan/places.js';
 import type { Workspace } from '../plan/workspace.js';
 import type { Known } from './known.js';
@@ -54,8 +54,7 @@ export class Moves {
     this.#holdings = new Holdings(options.workspace);
     const { outputDir } = options.workspace.graph.manifest;
     for (const name of options.closure) {
-      const { output } = known.node(name);
-      if (output !== undefined) this.#owners.set(join(outputDir, output), name);
+      for (const output of outputsOf(known.node(name))) this.#owners.set(join(outputDir, output), name);
     }
   }
 
@@ -98,7 +97,7 @@ export class Moves {
 
   /** Whether a node has its output, and in its folder nothing else of its own. Intermediates never have. */
   async inPlace(node: Node, content: Content): Promise<boolean> {
-    if (node.output === undefined) return false;
+    if (isIntermediate(node)) return false;
     for (const { path, item } of outputPaths(this.#workspace, node, content)) {
       if (!holds(node, item, await occupantOf(this.#workspace, path, item))) return false;
     }
@@ -155,7 +154,7 @@ export class Moves {
     const kept = new Set<string>();
     for (const [name, content] of this.#known.contents()) {
       const node = this.#known.node(name);
-      if (node.keep === 'never' && node.output === undefined)
+      if (node.keep === 'never' && isIntermediate(node))
         for (const item of content) this.#dropLater(node, item);
     }
     for (const [name, content] of this.#known.contents()) {

@@ -1,8 +1,11 @@
 // How much runs at once: a limit for each kind of work, and among those that wait the most urgent first.
+import { totalmem } from 'node:os';
+import type { Demand } from '../kinds/kind.js';
 import { ResError } from '../model/error.js';
 
 interface Waiter {
   readonly priority: number;
+  readonly places: number;
   readonly start: () => void;
   readonly refuse: (error: unknown) => void;
 }
@@ -10,20 +13,26 @@ interface Waiter {
 /** A counting semaphore whose waiters are served by priority, highest first; equals in the order they came. */
 export class Pool {
   readonly #waiters: Waiter[] = [];
+  readonly #limit: number;
   #free: number;
   #closed: unknown;
 
   constructor(limit: number) {
+    this.#limit = limit;
     this.#free = limit;
   }
 
-  /** Runs `work` when a place is free. Rejects without running it when the pool was closed before. */
-  async run<T>(priority: number, work: () => Promise<T>): Promise<T> {
-    await this.#enter(priority);
+  /**
+   * Runs `work` when a place is free. Rejects without running it when the pool was closed before.
+   * @param wanted places that it takes; what takes more than there are takes all
+   */
+  async run<T>(priority: number, work: () => Promise<T>, wanted = 1): Promise<T> {
+    const places = Math.min(wanted, this.#limit);
+    await this.#enter(priority, places);
     try {
       return await work();
     } finally {
-      this.#leave();
+      this.#leave(places);
     }
   }
 
@@ -34,22 +43,32 @@ export class Pool {
     for (const waiter of this.#waiters.splice(0)) waiter.refuse(reason);
   }
 
-  #enter(priority: number): Promise<void> {
+  #enter(priority: number, places: number): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
-    if (this.#free > 0) {
-      this.#free--;
+    if (this.#free >= places && !this.#isBehind(priority)) {
+      this.#free -= places;
       return Promise.resolve();
     }
     return new Promise((start, refuse) => {
       const at = this.#waiters.findIndex((waiter) => waiter.priority < priority);
-      this.#waiters.splice(at === -1 ? this.#waiters.length : at, 0, { priority, start, refuse });
+      this.#waiters.splice(at === -1 ? this.#waiters.length : at, 0, { priority, places, start, refuse });
     });
   }
 
-  #leave(): void {
-    const next = this.#waiters.shift();
-    if (next) next.start();
-    else this.#free++;
+  /** Whether one that is as urgent waits already, for more places than are free. */
+  #isBehind(priority: number): boolean {
+    const first = this.#waiters[0];
+    return first !== undefined && first.priority >= priority;
+  }
+
+  /** Nobody passes the most urgent one: what takes many places would wait for ever. */
+  #leave(places: number): void {
+    this.#free += places;
+    for (let next = this.#waiters[0]; next && next.places <= this.#free; next = this.#waiters[0]) {
+      this.#waiters.shift();
+      this.#free -= next.places;
+      next.start();
+    }
   }
 }
 
@@ -58,6 +77,7 @@ export type PoolName = 'jobs' | 'network' | 'disk' | 'cpu';
 /** All pools of a build. Work of the pools `disk` and `cpu` also takes one of the `-j` places; downloads do not. */
 export class Pools {
   readonly #pools: Readonly<Record<PoolName, Pool>>;
+  readonly #memory = new Pool(machineMemory());
 
   constructor(limits: Readonly<Record<PoolName, number>>) {
     this.#pools = {
@@ -68,14 +88,24 @@ export class Pools {
     };
   }
 
-  run<T>(pool: PoolName, priority: number, work: () => Promise<T>): Promise<T> {
+  /** @param demand what it takes of the machine, beside a place */
+  run<T>(pool: PoolName, priority: number, work: () => Promise<T>, demand: Demand = {}): Promise<T> {
     if (pool === 'network' || pool === 'jobs') return this.#pools[pool].run(priority, work);
-    return this.#pools[pool].run(priority, () => this.#pools.jobs.run(priority, work));
+    const { cpus, memory } = demand;
+    const inJob = () => this.#pools.jobs.run(priority, work, cpus);
+    const inPool = () => this.#pools[pool].run(priority, inJob, cpus);
+    return memory === undefined ? inPool() : this.#memory.run(priority, inPool, memory);
   }
 
   close(reason: unknown): void {
-    for (const pool of Object.values(this.#pools)) pool.close(reason);
+    for (const pool of [...Object.values(this.#pools), this.#memory]) pool.close(reason);
   }
+}
+
+/** Bytes that this process and all it starts may use: those of the machine, or what its container is limited to. */
+export function machineMemory(): number {
+  const limit = process.constrainedMemory();
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
 }
 
 const DEFAULT_LIMITS = { network: 4, disk: 2 };

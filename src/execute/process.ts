@@ -122,6 +122,56 @@ export interface ProcessContext {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
+/** A program with all that it is started with. */
+export interface Command {
+  /** As it is shown. */
+  readonly argv: readonly [string, ...string[]];
+  /** As it is run: an absolute path first. */
+  readonly line: readonly [string, ...string[]];
+  /** Its whole environment. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+}
+
+/** How a program ended. */
+export interface ProgramEnd {
+  readonly exitCode?: number;
+  readonly signal?: string;
+  readonly timedOut: boolean;
+}
+
+/**
+ * Runs a program to its end, whatever that is. Rejects with ResError `interrupted`.
+ * @param timeoutMs it is stopped after that
+ */
+export async function runCommand(
+  context: Pick<ProcessContext, 'log' | 'signal'>,
+  command: Command,
+  timeoutMs: number | undefined,
+): Promise<ProgramEnd> {
+  const child = startCommand(context, command, undefined);
+  child.stdout.setEncoding('utf8');
+  child.stdout.on('data', (text: string) => context.log.write(text));
+  let timedOut = false;
+  const timer =
+    timeoutMs === undefined
+      ? undefined
+      : setTimeout(() => {
+          timedOut = true;
+          stop(child);
+        }, timeoutMs);
+  try {
+    const { exitCode, signal } = await resultOf(context, child);
+    return {
+      ...(exitCode === undefined ? {} : { exitCode }),
+      ...(signal === undefined ? {} : { signal }),
+      timedOut,
+    };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** Rejects with ResError `tool-missing`, `command-failed` or `interrupted`. */
 export async function runProgram(
   context: ProcessContext,
@@ -194,8 +244,7 @@ function launch(
   file: string,
   args: readonly string[],
   stdin: 'pipe' | 'ignore',
-  env: Readonly<Record<string, string>>,
-  cwd: string,
+  { env, cwd }: Pick<Command, 'env' | 'cwd'>,
 ) {
   return execa(file, args, {
     buffer: false,
@@ -216,7 +265,6 @@ function start(
   argv: readonly [string, ...string[]],
   stdin: Readable | undefined,
 ): Child {
-  context.signal.throwIfAborted();
   const [program, ...args] = argv;
   const path = findProgram(program, context.env);
   if (path === undefined) {
@@ -224,15 +272,19 @@ function start(
       hint: 'Run `res doctor --fix` to install what is missing.',
     });
   }
-  context.log.line(`$ ${commandLine(argv)}`);
-  const [file, fileArgs] = tied(path, args);
-  const child = launch(
-    file,
-    fileArgs,
-    stdin ? 'pipe' : 'ignore',
-    context.environment ?? cleanEnvironment(context.env),
-    context.cwd,
-  );
+  const env = context.environment ?? cleanEnvironment(context.env);
+  return startCommand(context, { argv, line: [path, ...args], env, cwd: context.cwd }, stdin);
+}
+
+function startCommand(
+  context: Pick<ProcessContext, 'log' | 'signal'>,
+  command: Command,
+  stdin: Readable | undefined,
+): Child {
+  context.signal.throwIfAborted();
+  context.log.line(`$ ${commandLine(command.argv)}`);
+  const [file, fileArgs] = tied(command.line);
+  const child = launch(file, fileArgs, stdin ? 'pipe' : 'ignore', command);
   if (stdin && child.stdin) {
     // A program that ends before it has read all (EPIPE) tells by its exit status; a broken source ends its input.
     child.stdin.on('error', () => stdin.destroy());
@@ -260,30 +312,35 @@ const WATCHED = `((trap '' TERM INT HUP; read -r _; kill -KILL -$$) <&3 >/dev/nu
 exec "$@" 3<&-`;
 
 /** Ties the life of the program, and of all in its group, to that of res; where there is no shell it goes without. */
-function tied(path: string, args: readonly string[]): [string, string[]] {
-  return existsSync(SHELL) ? [SHELL, ['-c', WATCHED, 'res', path, ...args]] : [path, [...args]];
+function tied([path, ...args]: Command['line']): [string, string[]] {
+  return existsSync(SHELL) ? [SHELL, ['-c', WATCHED, 'res', path, ...args]] : [path, args];
 }
 
 async function ended(context: ProcessContext, argv: readonly string[], child: Child): Promise<void> {
+  const result = await resultOf(context, child);
+  if (result.exitCode === 0) return;
+  const how = result.signal
+    ? `was ended by ${result.signal}`
+    : `failed with exit status ${result.exitCode ?? 'unknown'}`;
+  throw new ResError('command-failed', `${argv[0]} ${how}`, {
+    command: {
+      argv,
+      ...(result.exitCode === undefined ? {} : { exitCode: result.exitCode }),
+      ...(result.signal === undefined ? {} : { signal: result.signal }),
+      tail: context.log.tail(),
+    },
+  });
+}
+
+async function resultOf({ signal }: Pick<ProcessContext, 'signal'>, child: Child) {
   const onAbort = () => stop(child);
-  context.signal.addEventListener('abort', onAbort, { once: true });
+  signal.addEventListener('abort', onAbort, { once: true });
   try {
     const result = await child;
-    if (context.signal.aborted) throw new ResError('interrupted', 'interrupted');
-    if (result.exitCode === 0) return;
-    const how = result.signal
-      ? `was ended by ${result.signal}`
-      : `failed with exit status ${result.exitCode ?? 'unknown'}`;
-    throw new ResError('command-failed', `${argv[0]} ${how}`, {
-      command: {
-        argv,
-        ...(result.exitCode === undefined ? {} : { exitCode: result.exitCode }),
-        ...(result.signal === undefined ? {} : { signal: result.signal }),
-        tail: context.log.tail(),
-      },
-    });
+    if (signal.aborted) throw new ResError('interrupted', 'interrupted');
+    return result;
   } finally {
-    context.signal.removeEventListener('abort', onAbort);
+    signal.removeEventListener('abort', onAbort);
   }
 }
 

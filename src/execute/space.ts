@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { ResError } from '../model/error.js';
 import type { EventListener } from '../model/event.js';
 import { lockedItem } from '../model/lock.js';
-import type { Node } from '../model/node.js';
+import { type Node, outputsOf } from '../model/node.js';
 import type { Step } from '../model/plan.js';
 import type { SpaceEstimate } from '../model/report.js';
 import { pinnedEntry } from '../plan/assess.js';
@@ -78,7 +78,8 @@ function addWork(workspace: Workspace, needs: Needs, node: Node, weight: Weight)
 }
 
 /** The folder in which a node's content comes to lie. */
-function placeOf({ graph, paths }: Workspace, { output }: Node): string {
+function placeOf({ graph, paths }: Workspace, node: Node): string {
+  const [output] = outputsOf(node);
   return output === undefined ? paths.store : dirname(join(graph.manifest.outputDir, output));
 }
 

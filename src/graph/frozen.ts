@@ -6,7 +6,7 @@ import type { Location } from '../model/diagnostic.js';
 import type { Graph } from '../model/graph.js';
 import type { JsonObject } from '../model/json.js';
 import type { Manifest } from '../model/manifest.js';
-import type { Keep, Node, NodeSection, Reference, Variant, Verify } from '../model/node.js';
+import type { Keep, NamedOutput, Node, NodeSection, Reference, Variant, Verify } from '../model/node.js';
 
 /** Finds a place in the manifest itself; `node` undefined: at its top. */
 export type Locate = (node: string | undefined, path: readonly (string | number)[]) => Location;
@@ -16,12 +16,14 @@ interface Extra {
   readonly description?: string;
   readonly executable?: true;
   readonly keep?: Keep;
+  readonly outputs?: readonly NamedOutput[];
+  readonly implied?: true;
   readonly verify?: Verify;
   readonly variants?: readonly Variant[];
   readonly combinations?: readonly Readonly<Record<string, string>>[];
 }
 
-/** Index in `makers`; recipe; role and number of each reference in turn, roles as indexes in `roles`; output, or 0. */
+/** Index in `makers`; recipe; role and number of each reference in turn, roles (with the output that is meant) as indexes in `roles`; output, or 0. */
 type FrozenNode = readonly [
   name: string,
   maker: number,
@@ -34,7 +36,7 @@ type FrozenNode = readonly [
 interface Frozen {
   readonly manifest: Omit<Manifest, 'nodes' | 'locate'>;
   readonly makers: readonly (readonly [section: NodeSection, kind: string])[];
-  readonly roles: readonly string[];
+  readonly roles: readonly (readonly [role: string, item?: string])[];
   readonly nodes: readonly FrozenNode[];
   /** Numbers. */
   readonly order: readonly number[];
@@ -49,13 +51,13 @@ export function freezeGraph({ manifest, nodes, order }: Graph): string {
     return number;
   };
   const makers = new Table<readonly [NodeSection, string]>();
-  const roles = new Table<string>();
+  const roles = new Table<readonly [string, string?]>();
   const { nodes: _, locate: __, ...top } = manifest;
   const frozen: Frozen = {
     manifest: top,
     nodes: [...nodes.values()].map((node) => {
-      const references = node.references.flatMap(({ role, node: name }) => [
-        roles.indexOf(role, role),
+      const references = node.references.flatMap(({ role, node: name, item }) => [
+        item === undefined ? roles.indexOf(role, [role]) : roles.indexOf(`${role} ${item}`, [role, item]),
         numberOf(name),
       ]);
       const maker = makers.indexOf(`${node.section} ${node.kind}`, [node.section, node.kind]);
@@ -80,7 +82,7 @@ export function thawGraph(text: string, locate: Locate): Graph {
   return {
     manifest: {
       ...frozen.manifest,
-      nodes: [...nodes.values()],
+      nodes: [...nodes.values()].filter(({ implied }) => !implied),
       locate: (path) => locate(undefined, path),
     },
     nodes,
@@ -99,8 +101,11 @@ function thawNode(
 ): Node {
   const [section, kind] = makers[maker] ?? ['target', ''];
   const references: Reference[] = [];
-  for (let i = 0; i < numbers.length; i += 2)
-    references.push({ role: roles[numbers[i] ?? 0] ?? '', node: names[numbers[i + 1] ?? 0] ?? '' });
+  for (let i = 0; i < numbers.length; i += 2) {
+    const [role = '', item] = roles[numbers[i] ?? 0] ?? [];
+    const reference = { role, node: names[numbers[i + 1] ?? 0] ?? '' };
+    references.push(item === undefined ? reference : { ...reference, item });
+  }
   const node = {
     name,
     section,
@@ -118,16 +123,29 @@ function thawNode(
     ...whole,
     ...(extra.description === undefined ? {} : { description: extra.description }),
     ...(extra.verify === undefined ? {} : { verify: extra.verify }),
+    ...(extra.outputs === undefined ? {} : { outputs: extra.outputs }),
+    ...(extra.implied === undefined ? {} : { implied: extra.implied }),
     ...(extra.combinations === undefined ? {} : { combinations: extra.combinations }),
   };
 }
 
-function extraOf({ description, executable, keep, verify, variants, combinations }: Node): Extra | undefined {
+function extraOf({
+  description,
+  executable,
+  keep,
+  verify,
+  variants,
+  outputs,
+  implied,
+  combinations,
+}: Node): Extra | undefined {
   const extra: Extra = {
     ...(description === undefined ? {} : { description }),
     ...(executable ? { executable } : {}),
     ...(keep === 'auto' ? {} : { keep }),
     ...(verify === undefined ? {} : { verify }),
+    ...(outputs === undefined ? {} : { outputs }),
+    ...(implied === undefined ? {} : { implied }),
     ...(variants.length === 0 ? {} : { variants }),
     ...(combinations === undefined ? {} : { combinations }),
   };

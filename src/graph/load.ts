@@ -8,7 +8,7 @@ import type { UsageProblem } from '../manifest/params.js';
 import type { Diagnostic } from '../model/diagnostic.js';
 import { ResError } from '../model/error.js';
 import type { Graph } from '../model/graph.js';
-import type { KindReferences, Node } from '../model/node.js';
+import type { KindReferences, Node, NodeDeclaration, Reference } from '../model/node.js';
 import { type Combination, combinationsOf, type Matrix, uniteGraphs } from './matrix.js';
 import { findReferences, type PlacedReference } from './references.js';
 import { topology } from './topology.js';
@@ -88,7 +88,14 @@ function loadWith(request: GraphRequest, values: ParamValues, read?: ManifestFil
     complain,
   });
   if (complete) checkDefaults(loaded, complain);
-  const edges = new Map([...references].map(([name, placed]) => [name, placed.map(({ node }) => node)]));
+  const implied = impliedNodes(declarations, references);
+  const edges = new Map([
+    ...[...implied.keys()].map((name): [string, readonly string[]] => [name, []]),
+    ...[...references].map(([name, placed]): [string, readonly string[]] => [
+      name,
+      placed.map(({ node }) => node),
+    ]),
+  ]);
   const { order, cycles } = topology(edges);
   if (cycles.length > 0) {
     const byName = new Map(declarations.map((node) => [node.name, node]));
@@ -111,9 +118,36 @@ function loadWith(request: GraphRequest, values: ParamValues, read?: ManifestFil
   const nodes = new Map<string, Node>();
   for (const node of declarations) {
     const placed: readonly PlacedReference[] = references.get(node.name) ?? [];
-    nodes.set(node.name, { ...node, references: placed.map(({ role, node }) => ({ role, node })) });
+    nodes.set(node.name, { ...node, references: placed.map(plainReference) });
   }
+  for (const [name, node] of implied) nodes.set(name, { ...node, references: [] });
   return { graph: { manifest, nodes, order }, sources: loaded.sources, reals: loaded.reals };
+}
+
+function plainReference({ role, node, item }: PlacedReference): Reference {
+  return item === undefined ? { role, node } : { role, node, item };
+}
+
+/** Nodes for the files that recipes name; one a file, however many name it. */
+function impliedNodes(
+  declarations: readonly NodeDeclaration[],
+  references: ReadonlyMap<string, readonly PlacedReference[]>,
+): ReadonlyMap<string, NodeDeclaration> {
+  const found = new Map<string, NodeDeclaration>();
+  for (const user of declarations)
+    for (const { node: name, path, implies } of references.get(user.name) ?? []) {
+      if (!implies || found.has(name)) continue;
+      found.set(name, {
+        name,
+        ...implies,
+        executable: false,
+        keep: 'auto',
+        variants: [],
+        implied: true,
+        locate: () => user.locate(path),
+      });
+    }
+  return found;
 }
 
 function checkDefaults({ manifest, names }: LoadedManifest, complain: (problem: Diagnostic) => void): void {

@@ -3,13 +3,15 @@
 import { oneOf, suggest } from '../manifest/nearest.js';
 import type { Diagnostic } from '../model/diagnostic.js';
 import { ResError } from '../model/error.js';
-import type { KindReferences, NodeDeclaration, Reference } from '../model/node.js';
+import {
+  type KindReferences,
+  type NodeDeclaration,
+  parseReference,
+  type WrittenReference,
+} from '../model/node.js';
 import { GROUP } from './groups.js';
 
-/** A reference with the place where it is written, as a path within its node. */
-export interface PlacedReference extends Reference {
-  readonly path: readonly (string | number)[];
-}
+export type PlacedReference = WrittenReference;
 
 /** Looking for a near name among all is slow: after this many unknown ones, the rest get no hint. */
 const MAX_HINTS = 50;
@@ -30,10 +32,12 @@ export interface ReferencesRequest {
 export function findReferences(request: ReferencesRequest): ReadonlyMap<string, readonly PlacedReference[]> {
   const { nodes, names, flawed, kinds, complete, complain } = request;
   const groups = new Map(nodes.filter((node) => node.kind === GROUP).map((node) => [node.name, node]));
+  const byName = new Map(nodes.map((node) => [node.name, node]));
   let hints = 0;
 
   const accept = (node: NodeDeclaration, reference: PlacedReference): boolean => {
     const location = () => node.locate(reference.path);
+    if (reference.implies) return true;
     if (!names.has(reference.node)) {
       if (!complete) return false;
       hints += 1;
@@ -53,10 +57,12 @@ export function findReferences(request: ReferencesRequest): ReadonlyMap<string, 
       );
       return false;
     }
-    return true;
+    const problem = itemProblem(reference, byName.get(reference.node));
+    if (problem && !flawed.has(reference.node))
+      complain(withHint({ message: problem.message, location: location() }, problem.hint));
+    return problem === undefined;
   };
 
-  const byName = new Map(nodes.map((node) => [node.name, node]));
   for (const node of nodes) {
     for (const problem of placeProblems(node, byName, kinds)) complain(problem);
     const problem = flawed.has(node.name) ? undefined : recipeProblem(node, kinds);
@@ -107,6 +113,23 @@ function placeProblems(
   return problems;
 }
 
+/** What is wrong with the output that a reference names. */
+function itemProblem(
+  { item, node: name }: PlacedReference,
+  node: NodeDeclaration | undefined,
+): { readonly message: string; readonly hint: string } | undefined {
+  if (item === undefined || !node) return undefined;
+  const outputs = node.outputs?.map((output) => output.name);
+  if (!outputs)
+    return {
+      message: `\`${name}\` has no outputs by name`,
+      hint: `name the node alone: \`${name}\``,
+    };
+  if (outputs.includes(item)) return undefined;
+  const hint = suggest(item, outputs) ?? `it has ${oneOf(outputs, 'and')}`;
+  return { message: `\`${name}\` has no output called \`${item}\``, hint };
+}
+
 /** What the kind has against its recipe as a whole. */
 function recipeProblem(
   node: NodeDeclaration,
@@ -130,7 +153,7 @@ export function referencesOf(
   if (!kind) throw new Error(`the kind ${node.kind} has a schema but is not registered`);
   const references = kind.references(node.recipe);
   if (node.verify === undefined || !('sums' in node.verify)) return references;
-  return [...references, { role: 'sums', node: node.verify.sums, path: ['verify', 'sums'] }];
+  return [...references, { role: 'sums', ...parseReference(node.verify.sums), path: ['verify', 'sums'] }];
 }
 
 function withHint(problem: Diagnostic, hint: string | undefined): Diagnostic {

@@ -3,7 +3,7 @@
 import { suggest } from '../manifest/nearest.js';
 import { ResError } from '../model/error.js';
 import type { Graph } from '../model/graph.js';
-import { plainName } from '../model/node.js';
+import { isIntermediate, plainName } from '../model/node.js';
 import { expandGroups } from './groups.js';
 import { namePart } from './matrix.js';
 
@@ -100,7 +100,7 @@ function findClosure(graph: Graph, names: readonly string[]): readonly string[] 
 function defaultNodes({ manifest, nodes }: Graph): readonly string[] {
   if (manifest.defaults.length > 0) return manifest.defaults;
   const all = [...nodes.values()];
-  const named = all.filter((node) => node.output !== undefined);
+  const named = all.filter((node) => !isIntermediate(node));
   if (named.length > 0) return named.map((node) => node.name);
   const used = new Set(all.flatMap((node) => node.references.map((reference) => reference.node)));
   return all.filter((node) => !used.has(node.name)).map((node) => node.name);

@@ -19,7 +19,11 @@ export interface Kind extends KindReferences {
   tools(recipe: JsonObject): readonly string[];
   /** Which pool limits it, beside -j. */
   readonly pool: 'cpu' | 'disk';
+  /** What it takes of the machine, where that is more than one place in its pool. */
+  demand?(recipe: JsonObject): Demand;
   readonly making: Making;
+  /** Set when the names of an input's files count too, where it has several. */
+  readonly readsNames?: true;
   /**
    * The image format of the result where the recipe decides it (`raw`, `qcow2`, …), given that of the first input;
    * undefined when only the bytes can tell.
@@ -51,7 +55,55 @@ export type Making =
   /** Either, as the recipe says. */
   | { readonly by: 'recipe'; choose(recipe: JsonObject): Exclude<Making, { by: 'recipe' }> }
   /** A directory filled by the kind at `context.out`, which exists and is empty. */
-  | { readonly by: 'filling'; fill(recipe: JsonObject, context: KindContext): Promise<void> };
+  | { readonly by: 'filling'; fill(recipe: JsonObject, context: KindContext): Promise<void> }
+  /** Files and directories that a program of the user's leaves in a directory that holds only the inputs. */
+  | { readonly by: 'running'; program(recipe: JsonObject): Program };
+
+/** Undefined: as little as any. */
+export interface Demand {
+  /** Places of -j and of its pool that it takes. */
+  readonly cpus?: number;
+  /** Bytes of the machine's memory that it is given. */
+  readonly memory?: number;
+}
+
+/** A program of the user's, and the scratch directory that it is to be run in. Paths are relative to that directory, with `/`. */
+export interface Program {
+  /** Where each input lies, in the order of the references. Of several files it is the folder that holds them. */
+  readonly inputs: readonly string[];
+  /** What it leaves, in the order of the content. */
+  readonly outputs: readonly ProgramOutput[];
+  /** Folders that it may write to and find empty. */
+  readonly home: string;
+  readonly temp: string;
+  readonly cwd: string;
+  /** Variables beside those that every program gets, and the command, once it is known where things lie. */
+  command(places: ProgramPlaces): ProgramCommand;
+  /** Programs that must be there. */
+  readonly tools: readonly string[];
+  readonly timeoutMs?: number;
+  readonly network: boolean;
+}
+
+export interface ProgramOutput {
+  /** That of the item, where it has one of its own. */
+  readonly name?: string;
+  readonly path: string;
+  /** Whether the program is told the path, and finds the folder that it leads to. */
+  readonly isTold: boolean;
+}
+
+export interface ProgramPlaces {
+  /** Absolute paths of the files of each input, in the order of the references. */
+  readonly inputs: readonly (readonly string[])[];
+  /** Absolute; in the order of the outputs. */
+  readonly outputs: readonly string[];
+}
+
+export interface ProgramCommand {
+  readonly argv: readonly [string, ...string[]];
+  readonly env: Readonly<Record<string, string>>;
+}
 
 /** The making for this recipe. */
 export function makingOf(kind: Kind, recipe: JsonObject): Exclude<Making, { by: 'recipe' }> {
@@ -97,17 +149,22 @@ export interface ExecOptions {
   readonly stdin?: AsyncIterable<Uint8Array>;
 }
 
+export interface InputItem {
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number | null;
+  /** By default a file. */
+  readonly type?: Item['type'];
+  /** Whether it is to be a program; of what is streamed, known once it was read. */
+  readonly executable?: boolean;
+}
+
 export interface KindInput {
   readonly role: string;
   readonly node: string;
-  readonly items: readonly {
-    readonly name: string;
-    readonly size: number | null;
-    /** By default a file. */
-    readonly type?: Item['type'];
-    /** Of what is streamed, known once it was read. */
-    readonly executable?: boolean;
-  }[];
+  readonly items: readonly InputItem[];
+  /** Whether it is a list of files, however many there are in it. */
+  readonly many?: boolean;
   /** Image format, where its producer decided it. */
   readonly format: string | undefined;
   /** Absolute paths of the files that its content names and needs; it is in its own place then. By default none. */

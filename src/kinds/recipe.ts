@@ -2,7 +2,7 @@
 // where a number or a truth value stands.
 import { ResError } from '../model/error.js';
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from '../model/json.js';
-import type { KindReferences } from '../model/node.js';
+import { type KindReferences, parseReference } from '../model/node.js';
 
 type References = ReturnType<KindReferences['references']>;
 
@@ -10,7 +10,7 @@ type References = ReturnType<KindReferences['references']>;
 export function single(recipe: JsonObject, kind: string): References {
   const node = recipe[kind];
   if (typeof node !== 'string') throw unfit(kind, 'the name of a node', node);
-  return [{ role: 'in', node, path: [kind] }];
+  return [{ role: 'in', ...parseReference(node), path: [kind] }];
 }
 
 /** One or several nodes that stand at the kind key. */
@@ -19,7 +19,7 @@ export function several(recipe: JsonObject, kind: string): References {
   if (!isJsonArray(nodes)) return single(recipe, kind);
   return nodes.map((node, index) => {
     if (typeof node !== 'string') throw unfit(kind, 'names of nodes', node);
-    return { role: 'in', node, path: [kind, index] };
+    return { role: 'in', ...parseReference(node), path: [kind, index] };
   });
 }
 

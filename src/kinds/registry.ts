@@ -7,8 +7,9 @@ import { group } from './group.js';
 import type { Kind } from './kind.js';
 import { merge } from './merge.js';
 import { overlay } from './overlay.js';
+import { run } from './run.js';
 import { template } from './template.js';
 
 export const kinds: ReadonlyMap<string, Kind> = new Map(
-  [merge, decompress, extract, convert, overlay, copy, template, group].map((kind) => [kind.name, kind]),
+  [merge, decompress, extract, convert, overlay, copy, template, run, group].map((kind) => [kind.name, kind]),
 );

@@ -17,12 +17,21 @@ export interface Filled {
 
 const NONE: ReadonlySet<string> = new Set();
 
+/** Holes that stay in the text, for who fills them later. */
+export interface LaterHoles {
+  /** Fields of the value in which they may stand. */
+  readonly fields: ReadonlySet<string>;
+  /** What the names of such holes match. */
+  readonly holes: RegExp;
+}
+
 export function fillValue(
   value: Json,
   scope: Scope,
   tree: YamlTree,
   place: Place,
   complain: (problem: Diagnostic) => void,
+  later?: LaterHoles,
 ): Filled {
   let filled: Set<string> | undefined;
   let failed: Set<string> | undefined;
@@ -33,10 +42,16 @@ export function fillValue(
     const pointer = path
       .map((step) => `/${String(step).replaceAll('~', '~0').replaceAll('/', '~1')}`)
       .join('');
-    const result = interpolate(text, scope, ({ message, fragment, hint }) => {
-      const location = locateFragment(tree, placeAt(tree, place, path), fragment);
-      complain(hint === undefined ? { message, location } : { message, location, hint });
-    });
+    const keep = later?.fields.has(String(path[0])) ? later.holes : undefined;
+    const result = interpolate(
+      text,
+      scope,
+      ({ message, fragment, hint }) => {
+        const location = locateFragment(tree, placeAt(tree, place, path), fragment);
+        complain(hint === undefined ? { message, location } : { message, location, hint });
+      },
+      keep,
+    );
     if (result === undefined) {
       failed ??= new Set();
       failed.add(pointer);

@@ -42,11 +42,15 @@ export function hasHoles(text: string): boolean {
   return text.includes('${');
 }
 
-/** The text with its holes filled; undefined when that cannot be done, after complaining or because a name failed. */
+/**
+ * The text with its holes filled; undefined when that cannot be done, after complaining or because a name failed.
+ * @param keep names of holes that stay as they are. Every other `${` of the result is then still written `$${`.
+ */
 export function interpolate(
   text: string,
   scope: Scope,
   complain: (problem: TemplateProblem) => void,
+  keep?: RegExp,
 ): string | undefined {
   if (!hasHoles(text)) return text;
   const parsed = parseTemplate(text);
@@ -54,10 +58,32 @@ export function interpolate(
     complain(parsed.problem);
     return undefined;
   }
-  const filled = fill(parsed.parts, scope, complain, true);
+  const filled = keep
+    ? fillSome(parsed.parts, scope, complain, keep)
+    : fill(parsed.parts, scope, complain, true);
   if (filled === undefined || filled.length <= MAX_LENGTH) return filled;
   complain({ message: 'the text is longer than 1 MiB after interpolation', fragment: text });
   return undefined;
+}
+
+function fillSome(
+  parts: readonly Part[],
+  scope: Scope,
+  complain: (problem: TemplateProblem) => void,
+  keep: RegExp,
+): string | undefined {
+  let result = '';
+  let failed = false;
+  for (const part of parts) {
+    if (part.is === 'name' && keep.test(part.name)) {
+      result += part.fragment;
+      continue;
+    }
+    const value = fill([part], scope, complain, true);
+    if (value === undefined) failed = true;
+    else result += value.replaceAll('${', '$${');
+  }
+  return failed ? undefined : result;
 }
 
 /** Complains about what is wrong whatever the values are: the form, and names that do not exist. */

@@ -1,9 +1,9 @@
 // Nodes as written -> nodes as declared: kind found, interpolated, checked against the kind's schema.
 import type { Diagnostic } from '../model/diagnostic.js';
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from '../model/json.js';
-import type { NodeDeclaration, NodeSection, Variant, Verify } from '../model/node.js';
+import type { NamedOutput, NodeDeclaration, NodeSection, Variant, Verify } from '../model/node.js';
 import { complaints, pointerPath } from './complaints.js';
-import { fillValue, readAsTyped } from './fill.js';
+import { fillValue, type LaterHoles, readAsTyped } from './fill.js';
 import type { Scope } from './interpolate.js';
 import { nearest, oneOf, suggest } from './nearest.js';
 import { normaliseOutput } from './outputs.js';
@@ -14,8 +14,6 @@ import { locateKey, locateValue, placeAt, sectionEntries, textOf, type YamlTree 
 const KINDS: ReadonlyMap<string, KindSchema & { readonly ownFields: ReadonlySet<string> }> = new Map(
   Object.entries(kindSchemas).map(([name, schema]) => [name, { ...schema, ownFields: new Set(schema.own) }]),
 );
-/** Kinds of the format that this version cannot make. */
-const UNSUPPORTED: ReadonlySet<string> = new Set(['run']);
 const SECTIONS = { artifacts: 'artifact', targets: 'target' } as const;
 
 export interface DeclaredNodes {
@@ -81,7 +79,7 @@ function readNode(written: Written, raw: Json, context: Context): NodeDeclaratio
   if (kind === undefined) return undefined;
   const schema = KINDS.get(kind);
   if (!schema) return undefined;
-  const filled = fillValue(raw, context.scope, tree, place, context.complain);
+  const filled = fillValue(raw, context.scope, tree, place, context.complain, LATER[kind]);
   const checked = check(written, kind, schema, filled, context);
   return declare(written, kind, schema.ownFields, checked, context);
 }
@@ -93,7 +91,7 @@ function findKind(
   { complain }: Context,
 ): string | undefined {
   const keys = Object.keys(raw);
-  const kinds = keys.filter((key) => KINDS.has(key) || UNSUPPORTED.has(key));
+  const kinds = keys.filter((key) => KINDS.has(key));
   const [kind, second] = kinds;
   const at = (key: string) => locateKey(tree, placeAt(tree, place, [key]));
   if (kind === undefined) {
@@ -115,14 +113,6 @@ function findKind(
   if (second !== undefined) {
     const message = `the node \`${name}\` has more than one kind: ${oneOf(kinds, 'and')}`;
     complain({ message, location: at(second), hint: 'a node has exactly one; make two nodes of it' });
-    return undefined;
-  }
-  if (UNSUPPORTED.has(kind)) {
-    complain({
-      message: `the kind \`${kind}\` is not supported by this version of res`,
-      location: at(kind),
-      hint: kindsHint(section),
-    });
     return undefined;
   }
   const proper = KINDS.get(kind)?.section;
@@ -152,6 +142,11 @@ const INSTEAD: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     executable: 'a target makes a copy of it that is: `copy: NAME`, with `output` and `executable`',
     keep: 'files of the workspace are never copied into the store: there is nothing to keep or to drop',
   },
+};
+
+/** By kind: fields in which some holes are filled by the kind itself, when it runs. */
+const LATER: Readonly<Record<string, LaterHoles>> = {
+  run: { fields: new Set(['run', 'env']), holes: /^(?:in|out)(?:\.|$)/ },
 };
 
 /** Checks values after interpolation; gives the node without the fields that something is wrong with. */
@@ -199,7 +194,8 @@ function declare(
   const { name, section, tree, place } = written;
   const recipe: Record<string, Json> = {};
   for (const field in fields) if (own.has(field)) recipe[field] = fields[field] ?? null;
-  const output = readOutput(written, fields.output, context);
+  const output = readOutput(written, fields.output, ['output'], context);
+  const outputs = own.has('outputs') ? readOutputs(written, fields, context) : undefined;
   const verify = readVerify(fields.verify);
   return {
     name,
@@ -213,6 +209,7 @@ function declare(
       path.length === 0 ? locateKey(tree, place) : locateValue(tree, placeAt(tree, place, path)),
     ...(typeof fields.description === 'string' ? { description: fields.description } : {}),
     ...(output === undefined ? {} : { output }),
+    ...(outputs === undefined ? {} : { outputs }),
     ...(verify === undefined ? {} : { verify }),
   };
 }
@@ -224,13 +221,43 @@ const NO_VARIANTS: readonly Variant[] = [];
 function readOutput(
   { tree, place }: Written,
   output: Json | undefined,
+  at: readonly string[],
   { complain }: Context,
 ): string | undefined {
   if (typeof output !== 'string') return undefined;
   const normal = normaliseOutput(output);
   if ('path' in normal) return normal.path;
-  complain({ message: normal.problem, location: locateValue(tree, placeAt(tree, place, ['output'])) });
+  complain({ message: normal.problem, location: locateValue(tree, placeAt(tree, place, at)) });
   return undefined;
+}
+
+/** Outputs by name, in the order of the manifest; each says where it appears, and so nothing else may. */
+function readOutputs(
+  written: Written,
+  { outputs, output, verify }: JsonObject,
+  context: Context,
+): readonly NamedOutput[] | undefined {
+  if (!isJsonObject(outputs)) return undefined;
+  const { tree, place } = written;
+  const named = Object.entries(outputs).flatMap(([name, text]) => {
+    const path = readOutput(written, text, ['outputs', name], context);
+    return path === undefined ? [] : [{ name, path }];
+  });
+  if (output !== undefined) {
+    context.complain({
+      message: '`output` and `outputs` do not go together',
+      location: locateKey(tree, placeAt(tree, place, ['output'])),
+      hint: 'each of `outputs` says itself where it appears; leave `output` out',
+    });
+  }
+  if (named.length > 1 && isJsonObject(verify) && verify.sha256 !== undefined) {
+    context.complain({
+      message: 'one `sha256` cannot be that of several outputs',
+      location: locateValue(tree, placeAt(tree, place, ['verify', 'sha256'])),
+      hint: 'use `sums`, which has a line for each',
+    });
+  }
+  return named;
 }
 
 function readVerify(verify: Json | undefined): Verify | undefined {

@@ -25,19 +25,25 @@ export function checkOutputs(
   place: { readonly dir: string; readonly outputDir: string | undefined; readonly kept: readonly string[] },
   complain: (problem: Diagnostic) => void,
 ): void {
-  const owners = new Map<string, NodeDeclaration>();
+  const owners = new Map<string, Owned>();
   for (const node of nodes) {
-    if (node.output === undefined) continue;
-    const same = owners.get(node.output);
-    if (same) complain(conflict(node, same, `\`${node.output}\` is the output of \`${same.name}\` already`));
-    else owners.set(node.output, node);
+    for (const owned of ownedBy(node)) {
+      const { path } = owned;
+      const same = owners.get(path);
+      if (same) complain(conflict(owned, same, `\`${path}\` is the output of \`${same.node.name}\` already`));
+      else owners.set(path, owned);
+    }
   }
-  for (const [path, node] of owners) {
+  for (const [path, owned] of owners) {
     for (let end = path.lastIndexOf('/'); end > 0; end = path.lastIndexOf('/', end - 1)) {
       const above = owners.get(path.slice(0, end));
       if (above)
         complain(
-          conflict(node, above, `\`${path}\` lies in \`${above.output}\`, the output of \`${above.name}\``),
+          conflict(
+            owned,
+            above,
+            `\`${path}\` lies in \`${above.path}\`, the output of \`${above.node.name}\``,
+          ),
         );
     }
   }
@@ -46,9 +52,9 @@ export function checkOutputs(
   const near = [...place.kept, join(place.dir, '.res')].some((path) => isWithin(path, place.outputDir ?? ''));
   const inState = isWithin(place.outputDir, join(place.dir, '.res'));
   if (!near && !inState) return;
-  for (const [path, node] of owners) {
+  for (const [path, { node, at }] of owners) {
     const absolute = join(place.outputDir, path);
-    const location = node.locate(['output']);
+    const location = node.locate(at);
     if (place.kept.some((file) => isWithin(file, absolute))) {
       complain({ message: `the output \`${path}\` is where the manifest lies`, location });
     } else if (isWithin(absolute, join(place.dir, '.res')) || isWithin(join(place.dir, '.res'), absolute)) {
@@ -57,9 +63,21 @@ export function checkOutputs(
   }
 }
 
-function conflict(node: NodeDeclaration, other: NodeDeclaration, message: string): Diagnostic {
-  const { file, line, column } = other.locate(['output']);
-  return { message, location: node.locate(['output']), hint: `that one is at ${file}:${line}:${column}` };
+/** An output path with the node that has it, and where it is written there. */
+interface Owned {
+  readonly path: string;
+  readonly node: NodeDeclaration;
+  readonly at: readonly string[];
+}
+
+function ownedBy(node: NodeDeclaration): readonly Owned[] {
+  if (node.output !== undefined) return [{ path: node.output, node, at: ['output'] }];
+  return (node.outputs ?? []).map(({ name, path }) => ({ path, node, at: ['outputs', name] }));
+}
+
+function conflict({ node, at }: Owned, other: Owned, message: string): Diagnostic {
+  const { file, line, column } = other.node.locate(other.at);
+  return { message, location: node.locate(at), hint: `that one is at ${file}:${line}:${column}` };
 }
 
 function isWithin(path: string, folder: string): boolean {

@@ -19,6 +19,8 @@ export interface Action {
 export interface ActionInput {
   readonly role: string;
   readonly digests: readonly Digest[];
+  /** Of an input of several files, where the kind reads their names too. */
+  readonly names?: readonly string[];
 }
 
 /** What is known of an action that once ran; it outlives the files. */

@@ -31,6 +31,12 @@ export type ErrorCode =
   // transforms
   | 'tool-missing'
   | 'command-failed'
+  | 'command-killed'
+  | 'command-timeout'
+  | 'result-missing'
+  | 'result-unfit'
+  | 'sandbox-unavailable'
+  | 'no-memory'
   | 'corrupt-input'
   | 'unsafe-archive'
   | 'unsafe-image'

@@ -1,4 +1,5 @@
 // A node: one thing that can be had, with the recipe for it. Plain data; what a recipe means is known to its kind.
+import type { Content } from './content.js';
 import type { Location } from './diagnostic.js';
 import type { JsonObject } from './json.js';
 
@@ -8,6 +9,32 @@ export type NodeSection = 'artifact' | 'target';
 export interface Reference {
   readonly role: string;
   readonly node: string;
+  /** One output of a node that has several, by its name; absent: all that the node has. */
+  readonly item?: string;
+}
+
+/** `NODE` or `NODE:OUTPUT`, as the manifest writes it. */
+export function parseReference(text: string): Pick<Reference, 'node' | 'item'> {
+  const colon = text.indexOf(':');
+  return colon < 0 ? { node: text } : { node: text.slice(0, colon), item: text.slice(colon + 1) };
+}
+
+/** The opposite. */
+export function referenceText({ node, item }: Pick<Reference, 'node' | 'item'>): string {
+  return item === undefined ? node : `${node}:${item}`;
+}
+
+/** What a reference stands for, of all that its node has: the one place that knows. */
+export function selected({ item }: Pick<Reference, 'item'>, content: Content): Content {
+  return item === undefined ? content : content.filter(({ name }) => name === item);
+}
+
+/** One of several outputs of a node. */
+export interface NamedOutput {
+  /** Of the item in the node's content. */
+  readonly name: string;
+  /** Where it appears: relative to output-dir, with `/`. */
+  readonly path: string;
 }
 
 /**
@@ -41,12 +68,34 @@ export interface NodeDeclaration {
   readonly description?: string;
   /** Relative to output-dir, with `/`. Absent: an intermediate. */
   readonly output?: string;
+  /** Instead of `output`, of a node that has outputs by name, in their order. */
+  readonly outputs?: readonly NamedOutput[];
   readonly executable: boolean;
   readonly keep: Keep;
   readonly verify?: Verify;
   readonly variants: readonly Variant[];
+  /** Not declared in the manifest: a recipe names a file of the workspace, and this is the node that stands for it. */
+  readonly implied?: true;
   /** Where a field of the node (or the node itself: `[]`) stands in the manifest; computed when asked. */
   readonly locate: (path: readonly (string | number)[]) => Location;
+}
+
+/** Paths below output-dir where a node's content appears; none of an intermediate. */
+export function outputsOf({
+  output,
+  outputs,
+}: Pick<NodeDeclaration, 'output' | 'outputs'>): readonly string[] {
+  if (output !== undefined) return [output];
+  return outputs?.map(({ path }) => path) ?? [];
+}
+
+export function outputsByName(outputs: readonly NamedOutput[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(outputs.map(({ name, path }) => [name, path]));
+}
+
+/** Whether a node's content has no place where it appears for the user. */
+export function isIntermediate({ output, outputs }: Pick<NodeDeclaration, 'output' | 'outputs'>): boolean {
+  return output === undefined && outputs === undefined;
 }
 
 /** A node in the graph: its references found to be real. */
@@ -80,5 +129,13 @@ export interface KindReferences {
   /** Its content lies in a place of its own without an `output`: it is a file of the workspace. */
   readonly lies?: boolean;
   /** References of the recipe, and the path in it where each is written, for diagnostics. */
-  references(recipe: JsonObject): readonly (Reference & { readonly path: readonly (string | number)[] })[];
+  references(recipe: JsonObject): readonly WrittenReference[];
+}
+
+/** A reference as a recipe has it. */
+export interface WrittenReference extends Reference {
+  /** Where it is written, as a path in its node. */
+  readonly path: readonly (string | number)[];
+  /** What the node is, where it is none of the manifest's: a file that the recipe names. */
+  readonly implies?: Pick<NodeDeclaration, 'section' | 'kind' | 'recipe'>;
 }

@@ -1,4 +1,5 @@
 // What the engine reports back: results of commands as data, for the command line, for JSON and for the library.
+import type { Digest } from './digest.js';
 import type { JsonObject } from './json.js';
 import type { Plan } from './plan.js';
 
@@ -72,6 +73,7 @@ export type GcClass =
   | 'objects'
   | 'partials'
   | 'temporaries'
+  | 'scratch'
   | 'chunk-sums'
   | 'results'
   | 'workspaces'
@@ -183,4 +185,39 @@ export interface ProvenanceStep {
   readonly key: string | null;
   /** Its content was changed by a person, and accepted as it was. */
   readonly asIs: boolean;
+}
+
+/** What came of making nodes a second time, elsewhere and later. */
+export interface CheckReport {
+  readonly ok: boolean;
+  readonly nodes: readonly CheckedNode[];
+}
+
+export interface CheckedNode {
+  readonly node: string;
+  /** `failed`: it could not be made, or not a second time. */
+  readonly result: 'same' | 'different' | 'failed';
+  /** Of the second run, ms. */
+  readonly durationMs: number;
+  readonly outputs: readonly {
+    readonly name: string;
+    readonly before: Digest;
+    readonly after: Digest;
+  }[];
+  readonly differences: readonly Difference[];
+  /** More than are listed. */
+  readonly moreDifferences: number;
+}
+
+/** One file, folder or link that is not as it was. */
+export interface Difference {
+  readonly output: string;
+  /** Path in the output, with `/`; empty: the output itself. */
+  readonly file: string;
+  readonly how: 'content' | 'missing' | 'new' | 'type' | 'mode' | 'link';
+  /** Bytes of a file; null of what is none, or is not there. */
+  readonly sizeBefore: number | null;
+  readonly sizeAfter: number | null;
+  /** Of the first byte that differs, where both are files. */
+  readonly offset: number | null;
 }

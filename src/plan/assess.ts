@@ -9,8 +9,8 @@ import { ResError } from '../model/error.js';
 import type { Graph } from '../model/graph.js';
 import { canonicalJson, type JsonObject } from '../model/json.js';
 import { type LockEntry, lockedItem } from '../model/lock.js';
-import type { Node } from '../model/node.js';
-import { expandPath, plainFile } from '../sources/path.js';
+import { type Node, type Reference, selected } from '../model/node.js';
+import { plainFile, workspaceFiles } from '../sources/path.js';
 import { redactRecipe } from '../sources/redact.js';
 import type { Pin, Source } from '../sources/source.js';
 import { digestsBelow, placesOf } from './leaning.js';
@@ -29,7 +29,9 @@ export interface Assessment {
 export type ContentOf = (node: string) => Content | null;
 
 export function actionKey({ kind, recipe, tools, inputs }: Action): string {
-  const given = inputs.map(({ role, digests }) => ({ role, digests }));
+  const given = inputs.map(({ role, digests, names }) =>
+    names === undefined ? { role, digests } : { role, digests, names },
+  );
   const text = canonicalJson({ format: KEY_FORMAT, kind, recipe, tools, inputs: given });
   return hash('sha256', text);
 }
@@ -78,7 +80,9 @@ function assessContent(
   // Actions are remembered and shown: no secret of a URL may be in one.
   const action: Action = { kind: node.kind, recipe: redactRecipe(node.recipe), tools: {}, inputs };
   if (!node.verify || !('sums' in node.verify)) return { action, key: actionKey(action), content };
-  const sums = contentOf(node.verify.sums);
+  const reference = node.references.find(({ role }) => role === 'sums');
+  const listed = reference && contentOf(reference.node);
+  const sums = listed && selected(reference, listed);
   if (!sums) return { action, key: actionKey(action), content: null };
   // Accepted only once it was held against just this list: the trace tells of that.
   const held = {
@@ -123,26 +127,44 @@ function workspaceContent(workspace: Workspace, node: Node, source: Source): Con
   const file = plainFile(source.identity(node.recipe), workspace.graph.manifest.dir);
   const known = file && workspace.cache.knownBy(file.path, file.stats, 'sha256');
   if (file && known) return [{ name: file.name, type: 'file', digest: known.digest, size: known.size }];
-  return readContent(workspace, node, source);
+  return readContent(workspace, node);
 }
 
-async function readContent(workspace: Workspace, node: Node, source: Source): Promise<Content> {
+async function readContent(workspace: Workspace, node: Node): Promise<Content> {
   const { dir } = workspace.graph.manifest;
-  const files = await expandPath(source.identity(node.recipe), dir).catch((error: unknown) => {
+  const files = await workspaceFiles(node.recipe, dir).catch((error: unknown) => {
     if (!(error instanceof ResError)) throw error;
     throw new ResError(error.code, error.message, {
       ...(error.hint === undefined ? {} : { hint: error.hint }),
-      diagnostics: [{ message: error.message, location: node.locate([node.kind]) }],
+      diagnostics: [{ message: error.message, location: node.locate(node.implied ? [] : [node.kind]) }],
       cause: error,
     });
   });
   const items: Item[] = [];
-  for (const { name, path } of files) {
+  const { cache } = workspace;
+  for (const { name, path, type } of files) {
+    if (type === 'directory') checkFolder(workspace, node, path);
     const known =
-      workspace.cache.knownSync(path, 'sha256') ?? (await workspace.cache.digestOf(path, 'sha256'));
-    items.push({ name, type: 'file', digest: known.digest, size: known.size });
+      type === 'directory'
+        ? await cache.digestOfDirectory(path)
+        : (cache.knownSync(path, 'sha256') ?? (await cache.digestOf(path, 'sha256')));
+    items.push({ name, type, digest: known.digest, size: known.size });
   }
   return items;
+}
+
+/** A folder that a build itself writes to is another one each time. Throws ResError `manifest-invalid`. */
+function checkFolder({ graph, paths }: Workspace, node: Node, path: string): void {
+  const { outputDir } = graph.manifest;
+  const within = [paths.root, outputDir].find((each) =>
+    `${each}/`.startsWith(path === '/' ? path : `${path}/`),
+  );
+  if (within === undefined) return;
+  const what = within === paths.root ? 'res keeps its records' : 'the outputs appear';
+  throw new ResError('manifest-invalid', `${node.name} cannot be an input: in that folder ${what}`, {
+    hint: 'Name the folders or files in it that are needed.',
+    diagnostics: [{ message: `in that folder ${what}`, location: node.locate([]) }],
+  });
 }
 
 /** The lock's entry for a source with the manifest's own pins laid over it. Throws ResError when they contradict. */
@@ -200,11 +222,16 @@ function assessTarget(
   contentOf: ContentOf,
 ): Assessment | Promise<Assessment> {
   const inputs: ActionInput[] = [];
-  for (const { role, node: name } of node.references) {
-    const content = contentOf(name);
+  for (const reference of node.references) {
+    const content = contentOf(reference.node);
     if (!content) return { action: null, key: null, content: null };
-    const below = digestsBelow(workspace.graph, name, contentOf);
-    inputs.push({ role, digests: [...content.map((item) => item.digest), ...below] });
+    const items = selected(reference, content);
+    const below = digestsBelow(workspace.graph, reference.node, contentOf);
+    const digests = [...items.map((item) => item.digest), ...below];
+    const { role } = reference;
+    if (kind.readsNames && isMany(workspace.graph, reference))
+      inputs.push({ role, digests, names: items.map(({ name }) => name) });
+    else inputs.push({ role, digests });
   }
   const recipe = keyedRecipe(
     workspace.graph,
@@ -244,7 +271,20 @@ function assessAction(
 
 /** What a node has of its inputs without doing anything to it. */
 export function sharedContent(node: Node, contentOf: ContentOf): Content {
-  return node.references.filter(({ role }) => role !== 'sums').flatMap((r) => contentOf(r.node) ?? []);
+  return node.references
+    .filter(({ role }) => role !== 'sums')
+    .flatMap((r) => selected(r, contentOf(r.node) ?? []));
+}
+
+/** Whether a reference stands for a list of files, however many there are in it at the moment. */
+export function isMany({ nodes }: Pick<Graph, 'nodes'>, { node: name, item }: Reference): boolean {
+  const node = nodes.get(name);
+  if (!node || item !== undefined) return false;
+  const maker = makerOf(node);
+  if (maker.is === 'source') return maker.source.many?.(node.recipe) ?? false;
+  if (makingOf(maker.kind, node.recipe).by !== 'sharing') return (node.outputs?.length ?? 1) > 1;
+  const [input] = node.references;
+  return input !== undefined && isMany({ nodes }, input);
 }
 
 /** A pinned sum decides whether the bytes are accepted, so it is keyed with what decides them. */

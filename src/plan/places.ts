@@ -6,8 +6,8 @@ import type { Content, Item } from '../model/content.js';
 import type { Digest } from '../model/digest.js';
 import { ResError } from '../model/error.js';
 import { sawLink } from '../model/looks.js';
-import { type Node, plainName } from '../model/node.js';
-import { expandPath } from '../sources/path.js';
+import { type NamedOutput, type Node, plainName } from '../model/node.js';
+import { workspaceFiles } from '../sources/path.js';
 import { errorCode, ioError } from '../store/files.js';
 import { algorithmOf } from '../store/hashing.js';
 import { type OutputRecord, pathsByDigest } from '../store/state.js';
@@ -23,7 +23,7 @@ export interface OutputPath {
 }
 
 /**
- * Where a node's content appears: one path, or for a list of files one path a file in the folder that `output` names.
+ * Where a node's content appears: one path, one for each of `outputs`, or for a list of files one path a file in the folder that `output` names.
  * Empty for an intermediate, and for a list that is not known yet.
  */
 export function outputPaths(
@@ -31,6 +31,7 @@ export function outputPaths(
   node: Node,
   content: Content | null,
 ): readonly OutputPath[] {
+  if (node.outputs) return namedPaths(workspace, node.outputs, content);
   if (node.output === undefined) return [];
   const path = outputPlace(workspace.graph, node.output);
   const maker = makerOf(node);
@@ -39,6 +40,18 @@ export function outputPaths(
   if (!many) return [{ path, item: content?.[0] ?? null }];
   checkNames(node, content ?? []);
   return (content ?? []).map((item) => ({ path: join(path, item.name), item }));
+}
+
+/** Of outputs by name, those that the content has; all of them while it is not known. */
+function namedPaths(
+  workspace: Workspace,
+  outputs: readonly NamedOutput[],
+  content: Content | null,
+): readonly OutputPath[] {
+  return outputs.flatMap(({ name, path }) => {
+    const item = content?.find((each) => each.name === name) ?? null;
+    return content && !item ? [] : [{ path: outputPlace(workspace.graph, path), item }];
+  });
 }
 
 /** Throws ResError when two files of a node would have one place. */
@@ -251,7 +264,7 @@ export class Holdings {
   async findAll(node: Node, content: Content): Promise<readonly Holding[] | undefined> {
     const maker = makerOf(node);
     if (maker.is === 'source' && maker.source.place === 'workspace') {
-      const files = await expandPath(maker.source.identity(node.recipe), this.#workspace.graph.manifest.dir);
+      const files = await workspaceFiles(node.recipe, this.#workspace.graph.manifest.dir);
       return files.map(({ path }) => ({ place: 'workspace', path }));
     }
     return (await this.findOwn(node, content)) ?? this.#findShared(node, content);

@@ -6,7 +6,7 @@ import { makingOf } from '../kinds/kind.js';
 import { type Content, contentSize } from '../model/content.js';
 import type { Graph } from '../model/graph.js';
 import { lockedItem } from '../model/lock.js';
-import type { Node } from '../model/node.js';
+import { isIntermediate, type Node } from '../model/node.js';
 import type { BlockedOutput, NodePlan, NodeState, Plan, Reason, Step } from '../model/plan.js';
 import { type Assessment, artifactContent, assess, pinnedEntry, traceOf } from './assess.js';
 import { type Fusion, planFusion } from './fusion.js';
@@ -149,7 +149,7 @@ class Planner {
       // What is not known makes all unknown that is made of it, up to what was asked for.
       if (assessment.content === null && this.#untilStale) return undefined;
       if (settled && (assessment.content === null || assessment.key !== settled.key(i))) changed.add(name);
-      if (node.output === undefined) continue;
+      if (isIntermediate(node)) continue;
       const looked = this.#look(node, assessment.content);
       this.#placements.set(name, looked instanceof Promise ? await looked : looked);
     }

@@ -1,7 +1,7 @@
 // Why a node is not as it was: what its last run stood on, against what it would stand on now.
 import type { Action } from '../model/action.js';
 import { canonicalJson, isJsonObject, type Json } from '../model/json.js';
-import type { Node } from '../model/node.js';
+import { type Node, referenceText } from '../model/node.js';
 import type { Reason } from '../model/plan.js';
 
 export function shown(value: Json | undefined): string {
@@ -33,18 +33,30 @@ export function differences(node: Node, was: Action, now: Action): readonly Reas
   for (let i = 0; i < count; i++) {
     const before = was.inputs[i]?.digests ?? [];
     const after = now.inputs[i]?.digests ?? [];
-    if (before.length === after.length && before.every((digest, at) => digest === after[at])) continue;
+    const isSame = before.length === after.length && before.every((digest, at) => digest === after[at]);
+    const [oldNames = '', newNames = ''] = [was, now].map(({ inputs }) => inputs[i]?.names?.join(' '));
+    if (isSame && oldNames === newNames) continue;
     const role = now.inputs[i]?.role ?? was.inputs[i]?.role ?? 'input';
     // The first input of an artifact is its own content, which no reference names.
     const reference =
       node.section === 'artifact' ? node.references.find((one) => one.role === role) : node.references[i];
     const subject = reference?.node ?? role;
-    reasons.push(describeInput(subject, before, after));
+    const shownAs = reference ? referenceText(reference) : role;
+    reasons.push(
+      isSame
+        ? { ...changed('input-changed', `names of ${shownAs}`, oldNames, newNames), subject }
+        : describeInput(subject, shownAs, before, after),
+    );
   }
   return reasons;
 }
 
-function describeInput(subject: string, before: readonly string[], after: readonly string[]): Reason {
+function describeInput(
+  subject: string,
+  shownAs: string,
+  before: readonly string[],
+  after: readonly string[],
+): Reason {
   const [was, now] = [before, after].map((digests) =>
     digests.length === 0
       ? 'nothing'
@@ -55,8 +67,8 @@ function describeInput(subject: string, before: readonly string[], after: readon
   const differing = after.filter((digest, i) => digest !== before[i]).length;
   const detail =
     before.length > 1 && before.length === after.length
-      ? `${subject}: ${differing} of ${after.length} files changed`
-      : `${subject}: ${was} -> ${now}`;
+      ? `${shownAs}: ${differing} of ${after.length} files changed`
+      : `${shownAs}: ${was} -> ${now}`;
   return { code: 'input-changed', detail, subject, was: before.join(' '), now: after.join(' ') };
 }
 

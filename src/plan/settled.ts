@@ -147,6 +147,7 @@ function putJudged(
 
 /** Whether a node's state follows from its recipe, its inputs and one file. */
 function isPlain(node: Node): boolean {
+  if (node.outputs) return false;
   const maker = makerOf(node);
   if (maker.is === 'source') return maker.source.place === 'workspace' && !maker.source.many?.(node.recipe);
   const { by } = makingOf(maker.kind, node.recipe);

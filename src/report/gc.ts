@@ -45,6 +45,7 @@ const CLASSES: Readonly<Record<GcClass, string>> = {
   objects: 'objects in the store',
   partials: 'partial downloads',
   temporaries: 'temporary files',
+  scratch: 'scratch directories of runs that failed',
   'chunk-sums': 'sums of downloads that are gone',
   results: 'results of long ago',
   workspaces: 'workspaces that are gone',

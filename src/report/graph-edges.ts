@@ -1,6 +1,6 @@
 // The part of a graph that is drawn: nodes in order, edges from input to user, states where they are known.
 import type { Graph } from '../model/graph.js';
-import type { Node, NodeSection } from '../model/node.js';
+import { type Node, type NodeSection, outputsByName } from '../model/node.js';
 import type { NodeState } from '../model/plan.js';
 
 export interface Drawing {
@@ -17,6 +17,8 @@ export interface DrawnNode {
   /** Null for what is not part of the plan. */
   readonly state: NodeState | null;
   readonly output: string | null;
+  /** Instead, of a node with outputs by name. */
+  readonly outputs?: Readonly<Record<string, string>>;
 }
 
 /** @param names what to draw, inputs first */
@@ -33,12 +35,13 @@ export function drawing(
   });
   return {
     roots,
-    nodes: nodes.map(({ name, kind, section, output }) => ({
+    nodes: nodes.map(({ name, kind, section, output, outputs }) => ({
       name,
       kind,
       section,
       state: stateOf(name),
       output: output ?? null,
+      ...(outputs ? { outputs: outputsByName(outputs) } : {}),
     })),
     edges: nodes.flatMap((node) =>
       node.references

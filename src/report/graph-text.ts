@@ -27,12 +27,13 @@ export function graphText({ nodes, edges, roots }: Drawing, page: Page): string[
   return lines.length === 0 ? ['the manifest has no nodes'] : lines;
 }
 
-function label({ name, kind, state, output }: DrawnNode, role: string, page: Page): string {
+function label({ name, kind, state, output, outputs }: DrawnNode, role: string, page: Page): string {
   const parts = [
     page.paint('bold', name),
     page.paint('dim', role === 'in' ? kind : `${kind}, as ${role}`),
     ...(state === null ? [] : [page.paint(stateColours[state], state)]),
     ...(output === null ? [] : [`→ ${output}`]),
+    ...(outputs ? [`→ ${Object.values(outputs).join(', ')}`] : []),
   ];
   return parts.join('  ');
 }

@@ -1,7 +1,14 @@
 // What `res list` says: the nodes, and the support table of their variants.
 import { valuesOf, variantOf } from '../graph/variants.js';
 import type { Graph } from '../model/graph.js';
-import { type Node, type NodeSection, plainName, type Variant } from '../model/node.js';
+import {
+  type Node,
+  type NodeSection,
+  outputsByName,
+  outputsOf,
+  plainName,
+  type Variant,
+} from '../model/node.js';
 import type { Page } from './paint.js';
 import { table } from './table.js';
 
@@ -21,6 +28,8 @@ export interface ListJson {
     readonly description: string | null;
     /** Relative to the output folder; null for an intermediate. */
     readonly output: string | null;
+    /** Instead, of a node with outputs by name. */
+    readonly outputs?: Readonly<Record<string, string>>;
     readonly default: boolean;
     readonly variants: readonly {
       readonly when: Readonly<Record<string, string>>;
@@ -50,6 +59,7 @@ export function listJson(graph: Graph, names: readonly string[]): ListJson {
       kind: node.kind,
       description: node.description ?? null,
       output: node.output ?? null,
+      ...(node.outputs ? { outputs: outputsByName(node.outputs) } : {}),
       default: manifest.defaults.includes(node.name),
       variants: node.variants.map((variant) => ({
         when: variant.when,
@@ -77,7 +87,7 @@ export function listText(graph: Graph, names: readonly string[], page: Page): st
       nodes.map((node) => [
         graph.manifest.defaults.includes(node.name) ? `${node.name} (default)` : node.name,
         node.kind,
-        node.output ?? '',
+        outputsOf(node).join(', '),
         node.description ?? '',
       ]),
       page,

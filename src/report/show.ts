@@ -2,7 +2,7 @@
 import { type Digest, digestAlgorithm } from '../model/digest.js';
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from '../model/json.js';
 import type { LockEntry } from '../model/lock.js';
-import type { Node, NodeSection } from '../model/node.js';
+import { type Node, type NodeSection, referenceText } from '../model/node.js';
 import type { NodePlan, NodeState } from '../model/plan.js';
 import { redactRecipe } from '../sources/redact.js';
 import { withoutName } from './error.js';
@@ -14,7 +14,7 @@ import { hang, oneLine } from './text.js';
 export interface ShownNode {
   readonly node: Node;
   readonly plan: NodePlan;
-  /** Absolute; null for an intermediate. */
+  /** Absolute; null for an intermediate, and for a node with outputs by name. */
   readonly output: string | null;
   /** Of artifacts that are locked. */
   readonly source: { readonly id: string; readonly entry: LockEntry | undefined } | undefined;
@@ -41,7 +41,7 @@ export interface ShowJson {
   readonly reasons: readonly ReasonJson[];
   readonly recipe: JsonObject;
   readonly verify: JsonObject | null;
-  readonly inputs: readonly { readonly role: string; readonly node: string }[];
+  readonly inputs: readonly { readonly role: string; readonly node: string; readonly output?: string }[];
   readonly tools: Readonly<Record<string, string>>;
   readonly key: string | null;
   readonly output: string | null;
@@ -87,7 +87,9 @@ export function showJson(shown: ShownNode): ShowJson {
     reasons: plan.reasons.map(reasonJson),
     recipe: redactRecipe(node.recipe),
     verify: node.verify === undefined ? null : { ...node.verify },
-    inputs: node.references.map(({ role, node: name }) => ({ role, node: name })),
+    inputs: node.references.map(({ role, node: name, item }) =>
+      item === undefined ? { role, node: name } : { role, node: name, output: item },
+    ),
     tools: plan.action?.tools ?? {},
     key: plan.key,
     output: shown.output,
@@ -147,7 +149,9 @@ export function showText(shown: ShownNode, page: Page): string[] {
   field('verify', json.verify === null ? [] : fieldLines('', json.verify));
   field(
     'inputs',
-    json.inputs.map(({ role, node }) => (role === 'in' ? node : `${node} (${role})`)),
+    shown.node.references.map((each) =>
+      each.role === 'in' ? referenceText(each) : `${referenceText(each)} (${each.role})`,
+    ),
   );
   field(
     'tools',
@@ -157,7 +161,12 @@ export function showText(shown: ShownNode, page: Page): string[] {
     ),
   );
   field('key', [json.key ?? 'not known yet: an input is not known']);
-  field('output', [json.output === null ? 'none: an intermediate' : page.path(json.output)]);
+  field(
+    'output',
+    shown.node.outputs?.map(({ name, path }) => `${path} (${name})`) ?? [
+      json.output === null ? 'none: an intermediate' : page.path(json.output),
+    ],
+  );
   field('content', shown.plan.content === null ? ['not known yet'] : outputLines(json, shown, page));
   if (json.source) field('source', sourceLines(json.source));
   // Files of the workspace are as they are: nothing runs to get them.

@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url';
 import picomatch from 'picomatch';
 import { nearest } from '../manifest/nearest.js';
 import { ResError } from '../model/error.js';
+import type { JsonObject } from '../model/json.js';
 import { areLooksNoted, sawContent, sawFile, spoilLooks } from '../model/looks.js';
 import { errorCode, ioError } from '../store/files.js';
 import { textOf } from './recipe.js';
@@ -16,17 +17,18 @@ export interface WorkspaceFile {
   readonly name: string;
   /** Absolute. */
   readonly path: string;
+  readonly type: 'file' | 'directory';
 }
 
 export const pathSource: Source = {
   name: 'path',
   place: 'workspace',
   lies: true,
-  many: (recipe) => picomatch.scan(textOf(recipe.path, 'path')).isGlob,
+  many: (recipe) => recipe.literal !== true && picomatch.scan(textOf(recipe.path, 'path')).isGlob,
   references: () => [],
   identity: (recipe) => textOf(recipe.path, 'path'),
   async resolve(recipe, { dir }) {
-    const files = await expandPath(textOf(recipe.path, 'path'), dir);
+    const files = await workspaceFiles(recipe, dir);
     return { files: files.map(({ name, path }) => ({ name, url: pathToFileURL(path).href })) };
   },
   async locate(_recipe, entry) {
@@ -34,6 +36,18 @@ export const pathSource: Source = {
   },
   pins: () => undefined,
 };
+
+/** What a `path` recipe stands for: a path that is `literal` is no pattern, and may be that of a directory. Rejects as `expandPath`. */
+export async function workspaceFiles(recipe: JsonObject, dir: string): Promise<readonly WorkspaceFile[]> {
+  const written = textOf(recipe.path, 'path');
+  if (recipe.literal !== true) return expandPath(written, dir);
+  const path = resolve(dir, written);
+  const stats = lookUp(path);
+  if (stats?.isFile()) return [{ name: basename(path), path, type: 'file' }];
+  if (stats?.isDirectory()) return [{ name: basename(path), path, type: 'directory' }];
+  if (stats === undefined) throw await missing(written, path);
+  throw new ResError('file-not-found', `${written} is neither a file nor a folder`);
+}
 
 /**
  * The files that a path or glob (`*`, `**`, `?`, `[…]`, `{…}`) stands for, sorted by their path below `dir`, by code unit. Hidden
@@ -43,7 +57,7 @@ export const pathSource: Source = {
 export async function expandPath(pattern: string, dir: string): Promise<readonly WorkspaceFile[]> {
   const literal = resolve(dir, pattern);
   const found = lookUp(literal);
-  if (found?.isFile() === true) return [{ name: basename(literal), path: literal }];
+  if (found?.isFile() === true) return [{ name: basename(literal), path: literal, type: 'file' }];
   const { base, glob, isGlob } = picomatch.scan(pattern);
   if (!isGlob) {
     if (found !== undefined) {
@@ -61,7 +75,7 @@ export async function expandPath(pattern: string, dir: string): Promise<readonly
   if (paths.length === 0) {
     throw new ResError('file-not-found', `no file matches ${pattern}`, { hint: `Looked in ${root}.` });
   }
-  return paths.map((path) => ({ name: basename(path), path: resolve(root, path) }));
+  return paths.map((path) => ({ name: basename(path), path: resolve(root, path), type: 'file' }));
 }
 
 /** The file that a pattern without anything special in it stands for; undefined when it is not that simple. Throws ResError `io`. */
@@ -71,7 +85,7 @@ export function plainFile(
 ): (WorkspaceFile & { readonly stats: BigIntStats }) | undefined {
   const path = resolve(dir, pattern);
   const stats = lookUp(path);
-  return stats?.isFile() ? { name: basename(path), path, stats } : undefined;
+  return stats?.isFile() ? { name: basename(path), path, type: 'file', stats } : undefined;
 }
 
 function lookUp(path: string): BigIntStats | undefined {

@@ -17,6 +17,8 @@ export interface WorkspacePaths {
   /** Downloads under way, kept for resuming. */
   readonly partial: string;
   readonly tmp: string;
+  /** Scratch directories of programs, by node; those of runs that failed are kept. */
+  readonly run: string;
   readonly logs: string;
   readonly builds: string;
   /** What only spares work, and can be thrown away at any time. */
@@ -52,6 +54,7 @@ export function workspacePaths(manifestDir: string, env: Env): WorkspacePaths {
     state: join(root, 'state'),
     partial: join(root, 'partial'),
     tmp: join(root, 'tmp'),
+    run: join(root, 'run'),
     logs: join(root, 'logs'),
     builds: join(root, 'builds'),
     cache: join(root, 'cache'),

@@ -224,7 +224,8 @@ function decodeAction(value: unknown): Action | undefined {
 function decodeInput(value: unknown): ActionInput | undefined {
   if (!isFields(value) || typeof value.role !== 'string') return undefined;
   const digests = decodeList(value.digests, (digest) => (isDigest(digest) ? digest : undefined));
-  return digests && { role: value.role, digests };
+  const names = decodeList(value.names, (name) => (typeof name === 'string' ? name : undefined));
+  return digests && { role: value.role, digests, ...(names ? { names } : {}) };
 }
 
 function isTexts(value: unknown): value is Readonly<Record<string, string>> {

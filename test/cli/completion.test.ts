@@ -28,7 +28,7 @@ async function offered(...words: readonly string[]): Promise<readonly string[]> 
 
 describe('what may stand next', () => {
   it.each([
-    ['commands', ['s'], ['status', 'show']],
+    ['commands', ['s'], ['status', 'show', 'shell']],
     ['flags of a command', ['status', '--c'], ['--check', '--color']],
     ['params, as flags', ['build', '--ar'], ['--arch']],
     ['values of a param', ['build', '--arch', ''], ['amd64', 'arm64']],

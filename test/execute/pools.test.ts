@@ -1,5 +1,6 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Pool, Pools, poolLimits } from '../../src/execute/pools.js';
+import { machineMemory, Pool, Pools, poolLimits } from '../../src/execute/pools.js';
 import { ResError } from '../../src/model/error.js';
 
 /** A piece of work that ends when the test says so. */
@@ -44,6 +45,55 @@ describe('a pool', () => {
     first.open();
     await Promise.all([holder, ...waiters]);
     expect(order).toEqual(['high', 'middle a', 'middle b', 'low']);
+  });
+
+  it('never gives more places than it has, and serves all, however many each takes', async () => {
+    const piece = fc.record({
+      places: fc.integer({ min: 1, max: 9 }),
+      priority: fc.integer({ min: 0, max: 3 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 5 }),
+        fc.array(piece, { maxLength: 12 }),
+        async (limit, works) => {
+          const pool = new Pool(limit);
+          let taken = 0;
+          let done = 0;
+          await Promise.all(
+            works.map(({ places, priority }) =>
+              pool.run(
+                priority,
+                async () => {
+                  const own = Math.min(places, limit);
+                  taken += own;
+                  expect(taken).toBeLessThanOrEqual(limit);
+                  await new Promise((resolve) => setImmediate(resolve));
+                  taken -= own;
+                  done++;
+                },
+                places,
+              ),
+            ),
+          );
+          expect(done).toBe(works.length);
+        },
+      ),
+      { numRuns: 50 },
+    );
+  });
+
+  it('lets nobody pass one that waits for many places', async () => {
+    const pool = new Pool(2);
+    const first = gate();
+    const order: string[] = [];
+    const holder = pool.run(0, () => first.opened);
+    const large = pool.run(5, async () => void order.push('large'), 2);
+    const small = pool.run(5, async () => void order.push('small'));
+    const urgent = pool.run(9, async () => void order.push('urgent'));
+    first.open();
+    await Promise.all([holder, large, small, urgent]);
+    expect(order).toEqual(['urgent', 'large', 'small']);
   });
 
   it('refuses what waits when it is closed, and lets what runs come to its end', async () => {
@@ -92,4 +142,21 @@ describe('the pools of a build', () => {
   it('refuse a pool that nothing runs in', () => {
     expect(() => poolLimits(1, { netwrk: 3 })).toThrow(ResError);
   });
+});
+
+it('what needs more memory together than the machine has does not run at once', async () => {
+  const pools = new Pools(poolLimits(4, {}));
+  let running = 0;
+  let most = 0;
+  const work = async () => {
+    most = Math.max(most, ++running);
+    await new Promise((resolve) => setImmediate(resolve));
+    running--;
+  };
+  const half = Math.floor(machineMemory() * 0.4);
+  await Promise.all(Array.from({ length: 4 }, () => pools.run('cpu', 0, work, { memory: half })));
+  expect(most).toBe(2);
+  most = 0;
+  await Promise.all(Array.from({ length: 4 }, () => pools.run('cpu', 0, work, { cpus: 3 })));
+  expect(most).toBe(1);
 });

@@ -25,10 +25,9 @@ async function stream(name: string, recipe: JsonObject, ...inputs: Uint8Array[])
 
 it('every kind stands under its own name', () => {
   expect([...kinds].map(([name, { name: own }]) => [name, own])).toEqual(
-    ['merge', 'decompress', 'extract', 'convert', 'overlay', 'copy', 'template', 'group'].map((name) => [
-      name,
-      name,
-    ]),
+    ['merge', 'decompress', 'extract', 'convert', 'overlay', 'copy', 'template', 'run', 'group'].map(
+      (name) => [name, name],
+    ),
   );
 });
 

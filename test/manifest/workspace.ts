@@ -5,12 +5,13 @@ import { dirname, join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { loadGraph } from '../../src/graph/load.js';
 import type { Matrix } from '../../src/graph/matrix.js';
+import { run } from '../../src/kinds/run.js';
 import { formatDiagnostic } from '../../src/manifest/diagnostics.js';
 import type { Env } from '../../src/model/env.js';
 import { ResError } from '../../src/model/error.js';
 import type { Graph } from '../../src/model/graph.js';
 import { isJsonArray, isJsonObject, type Json, type JsonObject } from '../../src/model/json.js';
-import type { KindReferences } from '../../src/model/node.js';
+import { type KindReferences, parseReference } from '../../src/model/node.js';
 
 type Files = Readonly<Record<string, string | Uint8Array>>;
 
@@ -65,6 +66,7 @@ export const KINDS: ReadonlyMap<string, KindReferences> = new Map<string, KindRe
   ...['merge', 'decompress', 'extract', 'convert', 'copy', 'group'].map(
     (name) => [name, listed(name)] as const,
   ),
+  ['run', run],
 ]);
 
 function listed(key: string): KindReferences {
@@ -72,10 +74,10 @@ function listed(key: string): KindReferences {
     references: (recipe: JsonObject) => {
       const value: Json | undefined = recipe[key];
       if (isJsonArray(value))
-        return value.map((node, i) => ({ role: 'in', node: String(node), path: [key, i] }));
+        return value.map((node, i) => ({ role: 'in', ...parseReference(String(node)), path: [key, i] }));
       return isJsonObject(value) || value === undefined
         ? []
-        : [{ role: 'in', node: String(value), path: [key] }];
+        : [{ role: 'in', ...parseReference(String(value)), path: [key] }];
     },
   };
 }

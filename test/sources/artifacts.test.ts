@@ -93,7 +93,7 @@ describe('path', () => {
   it('is a file', async () => {
     const dir = tree('images/a.img');
     expect(await expandPath('images/a.img', dir)).toEqual([
-      { name: 'a.img', path: join(dir, 'images/a.img') },
+      { name: 'a.img', path: join(dir, 'images/a.img'), type: 'file' },
     ]);
     expect(await expandPath(join(dir, 'images/a.img'), '/')).toHaveLength(1);
   });

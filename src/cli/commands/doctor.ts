@@ -3,6 +3,7 @@ import { constants, existsSync } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { execa } from 'execa';
+import { findSandbox, SANDBOX_HINT, sandboxMode } from '../../execute/sandbox.js';
 import { ResError } from '../../model/error.js';
 import type { Graph } from '../../model/graph.js';
 import { makerOf } from '../../plan/registry.js';
@@ -37,6 +38,7 @@ async function examine(context: Context, system: System): Promise<readonly Check
     { name: 'node', state: 'ok', detail: `${process.version}, ${process.execPath}`, hint: null },
     await examineQemuImg(context, system, graph),
     ...(graph ? await Promise.all(examineSourcePrograms(context, system, graph)) : []),
+    await examineSandbox(context),
     ...(await checkFileSystem(dir)),
     ...(await examineNetwork(context)),
     manifest,
@@ -112,6 +114,29 @@ async function examineProgram(env: Context['env'], name: string, path: string): 
       : `${said.replace(new RegExp(`^${name} version `), '')}, ${path}`,
     hint: failed ? "Install it anew with the system's package manager." : null,
   };
+}
+
+/** Which one programs of `run` are confined by here. */
+async function examineSandbox({ env }: Context): Promise<Check> {
+  const name = 'sandbox';
+  try {
+    const mode = sandboxMode(env);
+    const found = await findSandbox(env);
+    if (mode === 'off')
+      return {
+        name,
+        state: 'warn',
+        detail: 'switched off by RES_SANDBOX',
+        hint: found ? `${found.name} works here.` : null,
+      };
+    if (found) return { name, state: 'ok', detail: found.name, hint: null };
+    const detail =
+      'none works here: what `run` reads undeclared is not noticed, `network: false` not enforced';
+    return { name, state: mode === 'require' ? 'fail' : 'warn', detail, hint: SANDBOX_HINT };
+  } catch (error) {
+    if (!(error instanceof ResError)) throw error;
+    return { name, state: 'fail', detail: error.message, hint: error.hint ?? null };
+  }
 }
 
 function howItEnded({ exitCode, signal }: { readonly exitCode?: number; readonly signal?: string }): string {
