@@ -75,7 +75,7 @@ export const commands: readonly CommandSpec[] = [
     name: 'graph',
     summary: 'the graph, coloured by state',
     args: '[NODE...]',
-    flags: ['format', 'json'],
+    flags: ['format', 'open', 'json'],
     manifest: true,
     repeatable: true,
     load: () => import('./commands/graph.js'),

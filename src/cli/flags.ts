@@ -20,6 +20,7 @@ export interface Flags {
   readonly progress: Progress;
   readonly sha256: boolean;
   readonly format: string | undefined;
+  readonly open: boolean;
   readonly trace: string | undefined;
   readonly fish: boolean;
   readonly fix: boolean;
@@ -80,7 +81,10 @@ const make = {
       'dot',
       'mermaid',
       'json',
+      'svg',
+      'html',
     ]),
+  open: () => new Option('--open', 'show it in the browser'),
   trace: () =>
     new Option('--trace <FILE>', 'write what ran when, for Perfetto or chrome://tracing (trace format)'),
   fish: () => new Option('--fish', 'lines for fish'),
@@ -167,6 +171,7 @@ export function readFlags(options: Readonly<Record<string, unknown>>): Flags {
     progress: oneOf(['fancy', 'plain', 'json'], text('progress')) ?? 'auto',
     sha256: on('sha256'),
     format: text('format'),
+    open: on('open'),
     trace: text('trace'),
     fish: on('fish'),
     fix: on('fix'),

@@ -1,11 +1,12 @@
 // What `res show` says: everything known about one node.
 import { type Digest, digestAlgorithm } from '../model/digest.js';
-import { isJsonArray, isJsonObject, type Json, type JsonObject } from '../model/json.js';
+import type { JsonObject } from '../model/json.js';
 import type { LockEntry } from '../model/lock.js';
 import type { Node, NodeSection } from '../model/node.js';
 import type { NodePlan, NodeState } from '../model/plan.js';
 import { redactRecipe } from '../sources/redact.js';
 import { withoutName } from './error.js';
+import { fieldLines } from './fields.js';
 import { formatBytes, formatDuration } from './format.js';
 import { type Page, stateColours } from './paint.js';
 import { type ReasonJson, reasonJson, reasonText } from './reasons.js';
@@ -164,19 +165,6 @@ export function showText(shown: ShownNode, page: Page): string[] {
   if (json.section === 'target' || json.source) field('last run', lastRunLines(json.last_run));
   field('log', json.log === null ? [] : [page.path(json.log)]);
   return lines;
-}
-
-/** A line for each field that has a value of its own: `github.asset: vmlinux`, as in the reasons of `why`. */
-function fieldLines(name: string, value: Json): string[] {
-  if (isJsonObject(value)) {
-    return Object.entries(value).flatMap(([key, each]) =>
-      fieldLines(name === '' ? key : `${name}.${key}`, each),
-    );
-  }
-  if (!isJsonArray(value)) return [`${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`];
-  const plain = value.every((each) => typeof each === 'string' && !each.includes(', '));
-  if (plain) return [`${name}: ${value.join(', ')}`];
-  return value.flatMap((each, i) => fieldLines(`${name}[${i}]`, each));
 }
 
 function outputLines(json: ShowJson, shown: ShownNode, page: Page): string[] {

@@ -1,0 +1,16 @@
+// The script of a page that is a file: a graph, or a report of a build.
+import type { PageNode } from '../model/page.js';
+import { graphView } from './graph-view.js';
+import { pageData } from './page-data.js';
+
+const section = document.querySelector<HTMLElement>('.graph-view');
+if (section) {
+  const view = graphView(section, { nodes: pageData<readonly PageNode[]>() });
+  // Names of nodes in tables and in the timeline lead to the graph.
+  for (const link of document.querySelectorAll('a[data-node]'))
+    link.addEventListener('click', (event) => {
+      event.preventDefault();
+      view.choose(link.getAttribute('data-node') ?? '');
+      section.scrollIntoView({ block: 'start' });
+    });
+}
