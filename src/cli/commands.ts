@@ -89,6 +89,14 @@ export const commands: readonly CommandSpec[] = [
     load: () => import('./commands/log.js'),
   },
   {
+    name: 'history',
+    summary: 'the builds that were, and how they ended',
+    args: '',
+    flags: ['number', 'json'],
+    manifest: true,
+    load: () => import('./commands/history.js'),
+  },
+  {
     name: 'update',
     summary: 'resolve sources anew and rewrite the lock',
     args: '[NODE...]',

@@ -26,6 +26,7 @@ export interface Flags {
   readonly fix: boolean;
   readonly all: boolean;
   readonly repair: boolean;
+  readonly number: number | undefined;
   readonly keepDays: number | undefined;
   /** Bytes. */
   readonly maxSize: number | undefined;
@@ -91,6 +92,8 @@ const make = {
   fix: () => new Option('--fix', "install what is missing with the system's package manager"),
   all: () => new Option('--all', 'empty the store, partial downloads and logs too'),
   repair: () => new Option('--repair', 'mend what is damaged or missing, and build the nodes'),
+  number: () =>
+    new Option('-n, --number <N>', 'how many builds are listed (default: 20)').argParser(positive),
   keepDays: () => new Option('--keep-days <N>', 'what was used within so many days stays').argParser(days),
   maxSize: () =>
     new Option(
@@ -177,6 +180,7 @@ export function readFlags(options: Readonly<Record<string, unknown>>): Flags {
     fix: on('fix'),
     all: on('all'),
     repair: on('repair'),
+    number: number('number'),
     keepDays: number('keepDays'),
     maxSize: number('maxSize'),
     quiet: on('quiet'),
