@@ -97,6 +97,14 @@ export const commands: readonly CommandSpec[] = [
     load: () => import('./commands/history.js'),
   },
   {
+    name: 'report',
+    summary: 'a page about a build: what ran when, and where everything comes from',
+    args: '[BUILD]',
+    flags: ['out', 'open', 'json'],
+    manifest: true,
+    load: () => import('./commands/report.js'),
+  },
+  {
     name: 'update',
     summary: 'resolve sources anew and rewrite the lock',
     args: '[NODE...]',

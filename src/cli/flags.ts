@@ -21,6 +21,7 @@ export interface Flags {
   readonly sha256: boolean;
   readonly format: string | undefined;
   readonly open: boolean;
+  readonly out: string | undefined;
   readonly trace: string | undefined;
   readonly fish: boolean;
   readonly fix: boolean;
@@ -85,6 +86,7 @@ const make = {
       'svg',
       'html',
     ]),
+  out: () => new Option('-o, --out <FILE>', 'write the page into FILE (default: stdout)'),
   open: () => new Option('--open', 'show it in the browser'),
   trace: () =>
     new Option('--trace <FILE>', 'write what ran when, for Perfetto or chrome://tracing (trace format)'),
@@ -175,6 +177,7 @@ export function readFlags(options: Readonly<Record<string, unknown>>): Flags {
     sha256: on('sha256'),
     format: text('format'),
     open: on('open'),
+    out: text('out'),
     trace: text('trace'),
     fish: on('fish'),
     fix: on('fix'),

@@ -1,8 +1,12 @@
 // Shows a file or a page with whatever the desktop has for it.
 import { spawn } from 'node:child_process';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { Env } from '../model/env.js';
 import { ResError } from '../model/error.js';
 import { findProgram } from '../plan/tools.js';
+import { ioError } from '../store/files.js';
+import type { Context } from './context.js';
 
 /** The programs that open things, by platform, and what comes before the thing. */
 const OPENERS: Readonly<Partial<Record<NodeJS.Platform, readonly [string, ...string[]]>>> = {
@@ -33,4 +37,21 @@ export async function openInDesktop(what: string, env: Env): Promise<void> {
   if (status === 0) return;
   const why = status instanceof Error ? status.message : `exit status ${status}`;
   throw new ResError('command-failed', `${name} could not open it (${why})`, { hint });
+}
+
+/**
+ * Shows a file, and says where it lies. Rejects as `openInDesktop`, and with ResError `io` or `no-space`.
+ * @param text what is written into it before: it stays until the next one, since nobody knows when a browser has read it
+ */
+export async function showFile({ env, err, flags }: Context, path: string, text?: string): Promise<void> {
+  if (text !== undefined) {
+    try {
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(path, text);
+    } catch (error) {
+      throw ioError(error, 'cannot write', path);
+    }
+  }
+  await openInDesktop(path, env);
+  if (!flags.quiet) err.line(`shown: ${err.page.path(path)}`);
 }

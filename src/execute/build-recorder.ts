@@ -109,6 +109,9 @@ export class BuildRecorder {
         break;
       case 'finished':
         this.#outcomes.set(event.node, event.work === 'restore' ? 'restored' : 'ran');
+        // Of what streamed into it no event tells.
+        for (const name of this.#running.get(event.node)?.started.through ?? [])
+          this.#outcomes.set(name, 'ran');
         this.#endRun(event.node);
         break;
       case 'failed':
@@ -157,7 +160,8 @@ export class BuildRecorder {
     const node = this.#workspace.graph.nodes.get(name);
     if (!node || work === 'restore') return null;
     const maker = makerOf(node);
-    return maker.is === 'kind' ? maker.kind.pool : 'disk';
+    if (maker.is === 'source') return 'disk';
+    return makingOf(maker.kind, node.recipe).by === 'sharing' ? null : maker.kind.pool;
   }
 
   async #record(end: { readonly result: BuildResult } | { readonly error: unknown }): Promise<BuildRecord> {

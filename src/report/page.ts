@@ -16,6 +16,13 @@ export interface Page {
   readonly live?: boolean;
 }
 
+const GENERATOR = '<meta name="generator" content="res">';
+
+/** Whether a file is one of these pages, as far as its beginning tells. */
+export function isOwnPage(text: string): boolean {
+  return text.startsWith('<!doctype html>') && text.slice(0, 2000).includes(GENERATOR);
+}
+
 export function htmlPage({ title, body, script, data, live = false }: Page): string {
   const style = pageStyle + graphStyle;
   const policy = [
@@ -31,6 +38,7 @@ export function htmlPage({ title, body, script, data, live = false }: Page): str
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="${policy}">
+${GENERATOR}
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="referrer" content="no-referrer">
 <title>${escapeMarkup(title)}</title>

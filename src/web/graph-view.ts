@@ -45,6 +45,7 @@ export function graphView(section: HTMLElement, { nodes, onShown }: GraphViewOpt
   let view: View = { x: 0, y: 0, scale: 1 };
   let boxes = boxesOf(svg);
   let chosen: string | undefined;
+  let printing = false;
 
   stage.classList.add('live');
   showAll();
@@ -57,7 +58,7 @@ export function graphView(section: HTMLElement, { nodes, onShown }: GraphViewOpt
 
   function show(): void {
     const { clientWidth, clientHeight } = stage;
-    if (clientWidth === 0) return;
+    if (clientWidth === 0 || printing) return;
     svg.setAttribute(
       'viewBox',
       `${view.x} ${view.y} ${clientWidth / view.scale} ${clientHeight / view.scale}`,
@@ -303,10 +304,14 @@ export function graphView(section: HTMLElement, { nodes, onShown }: GraphViewOpt
     });
   // On paper all of it is shown.
   window.addEventListener('beforeprint', () => {
+    printing = true;
     const { width, height } = natural();
     svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
   });
-  window.addEventListener('afterprint', show);
+  window.addEventListener('afterprint', () => {
+    printing = false;
+    show();
+  });
   if (unfold instanceof HTMLElement) unfold.hidden = spare === null;
 
   return {

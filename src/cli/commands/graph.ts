@@ -1,5 +1,4 @@
 // `res graph`: the graph, coloured by state.
-import { mkdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { closure } from '../../graph/select.js';
 import { ResError } from '../../model/error.js';
@@ -12,12 +11,11 @@ import { drawing } from '../../report/graph-edges.js';
 import { graphJson } from '../../report/graph-json.js';
 import { graphMermaid } from '../../report/graph-mermaid.js';
 import { graphText } from '../../report/graph-text.js';
-import { ioError } from '../../store/files.js';
 import { cachePlace } from '../cache-folder.js';
 import type { Context } from '../context.js';
 import { planAround } from '../known.js';
 import { checkNode, loadContextGraph, select } from '../load.js';
-import { openInDesktop } from '../open-file.js';
+import { showFile } from '../open-file.js';
 
 export async function run(context: Context, names: readonly string[]): Promise<number> {
   const { flags, out } = context;
@@ -69,20 +67,8 @@ async function pictureOf(
     format === 'html'
       ? await graphPage({ title, params, nodes })
       : await graphSvg(nodes, title, graphSummary(nodes));
-  if (context.flags.open) await show(context, join(cachePlace(file).folder, `graph.${format}`), text);
+  if (context.flags.open) await showFile(context, join(cachePlace(file).folder, `graph.${format}`), text);
   else context.out.lines([text.trimEnd()]);
-}
-
-/** The file stays until the next one: nobody knows when a browser has read it. */
-async function show(context: Context, path: string, text: string): Promise<void> {
-  try {
-    await mkdir(dirname(path), { recursive: true });
-    await writeFile(path, text);
-  } catch (error) {
-    throw ioError(error, 'cannot write', path);
-  }
-  await openInDesktop(path, context.env);
-  if (!context.flags.quiet) context.err.line(`shown: ${context.err.page.path(path)}`);
 }
 
 interface Known {
