@@ -20,6 +20,7 @@ const OUT = join(ROOT, 'src/report/assets.generated');
 /** Name of the exported text, and where it comes from. */
 const ASSETS = {
   documentScript: 'document.ts',
+  liveScript: 'live.ts',
   graphStyle: 'graph.css',
   pageStyle: 'page.css',
 };

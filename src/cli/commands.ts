@@ -105,6 +105,14 @@ export const commands: readonly CommandSpec[] = [
     load: () => import('./commands/report.js'),
   },
   {
+    name: 'ui',
+    summary: 'a page that shows builds while they run, and starts and stops them',
+    args: '[NODE...]',
+    flags: ['open', 'port', 'jobs', 'keepGoing', 'offline', 'frozen'],
+    manifest: true,
+    load: () => import('./commands/ui.js'),
+  },
+  {
     name: 'update',
     summary: 'resolve sources anew and rewrite the lock',
     args: '[NODE...]',

@@ -21,6 +21,7 @@ export interface Flags {
   readonly sha256: boolean;
   readonly format: string | undefined;
   readonly open: boolean;
+  readonly port: number | undefined;
   readonly out: string | undefined;
   readonly trace: string | undefined;
   readonly fish: boolean;
@@ -86,6 +87,8 @@ const make = {
       'svg',
       'html',
     ]),
+  port: () =>
+    new Option('--port <N>', 'the port of the page (default: any that is free)').argParser(positive),
   out: () => new Option('-o, --out <FILE>', 'write the page into FILE (default: stdout)'),
   open: () => new Option('--open', 'show it in the browser'),
   trace: () =>
@@ -177,6 +180,7 @@ export function readFlags(options: Readonly<Record<string, unknown>>): Flags {
     sha256: on('sha256'),
     format: text('format'),
     open: on('open'),
+    port: number('port'),
     out: text('out'),
     trace: text('trace'),
     fish: on('fish'),

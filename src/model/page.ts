@@ -62,3 +62,60 @@ export function stateCounts(states: readonly (PageState | null)[]): string {
     return n === undefined ? [] : [`${n} ${state}`];
   }).join(', ');
 }
+
+/** What the live page is told, one message an event of its stream. */
+export type LiveMessage =
+  /** All there is to know at the moment: the first message of a connection. */
+  | { readonly type: 'snapshot'; readonly live: LiveState }
+  | { readonly type: 'begun'; readonly text: string }
+  | { readonly type: 'count'; readonly done: number; readonly total: number }
+  | { readonly type: 'states'; readonly states: Readonly<Record<string, PageState>> }
+  /** A node that runs, or has come further. */
+  | { readonly type: 'run'; readonly run: LiveRun }
+  | { readonly type: 'run-ended'; readonly node: string }
+  | { readonly type: 'line'; readonly line: LiveLine }
+  | { readonly type: 'ended'; readonly text: string }
+  /** The manifest is another one by now: the page shows what no longer is. */
+  | { readonly type: 'reload' };
+
+export interface LiveState {
+  readonly building: boolean;
+  /** What is or was built, and how that went. */
+  readonly text: string;
+  readonly done: number;
+  readonly total: number;
+  readonly states: Readonly<Record<string, PageState>>;
+  readonly runs: readonly LiveRun[];
+  /** The last ones. */
+  readonly lines: readonly LiveLine[];
+}
+
+export interface LiveRun {
+  readonly node: string;
+  readonly detail: string;
+  /** From 0 to 1; null while not known. */
+  readonly share: number | null;
+  readonly text: string;
+}
+
+export interface LiveLine {
+  readonly node: string | null;
+  readonly kind: 'info' | 'output' | 'warning' | 'error';
+  readonly text: string;
+}
+
+/** Lines of the log that are kept. */
+export const LIVE_LINES = 500;
+
+/** What the page asks the server for. */
+export interface LiveBuildRequest {
+  /** Empty: what `res ui` was asked for. */
+  readonly nodes: readonly string[];
+  readonly force: boolean;
+}
+
+/** Of the live page. */
+export interface LivePageData {
+  readonly token: string;
+  readonly nodes: readonly PageNode[];
+}

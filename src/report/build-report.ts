@@ -9,7 +9,7 @@ import type {
 import type { PageFact, PageNode } from '../model/page.js';
 import { documentScript } from './assets.generated.js';
 import { criticalPath, type PathStep } from './critical-path.js';
-import { fieldLines } from './fields.js';
+import { fieldLines, shortLines } from './fields.js';
 import { count, formatBytes, formatDuration } from './format.js';
 import { nodeLink } from './graph-page.js';
 import { graphSection } from './graph-section.js';
@@ -362,7 +362,7 @@ function pageNode(node: RecordedNode): PageNode {
     ['about', ...(description === null ? [] : [description])],
     ['why', ...(outcome === 'fresh' ? [] : reasons.map(reasonText))],
     ['error', ...(error === null ? [] : [error.message])],
-    ['recipe', ...fieldLines('', recipe)],
+    ['recipe', ...shortLines(fieldLines('', recipe))],
     ['output', ...(output === null ? [] : [output])],
     ['content', ...contentLines(node)],
     ['last run', ...(last_ms === null ? [] : [formatDuration(last_ms)])],

@@ -13,3 +13,11 @@ export function fieldLines(name: string, value: Json): string[] {
   if (plain) return [`${name}: ${value.join(', ')}`];
   return value.flatMap((each, i) => fieldLines(`${name}[${i}]`, each));
 }
+
+/** Beside a picture; all of it stands elsewhere. */
+const SHORT = 300;
+
+/** Lines of which each has an end that is in sight. */
+export function shortLines(lines: readonly string[]): readonly string[] {
+  return lines.map((line) => (line.length <= SHORT ? line : `${line.slice(0, SHORT)}…`));
+}

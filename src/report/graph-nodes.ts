@@ -6,7 +6,7 @@ import type { Node } from '../model/node.js';
 import type { PageFact, PageNode, PageState } from '../model/page.js';
 import type { NodePlan } from '../model/plan.js';
 import { redactRecipe } from '../sources/redact.js';
-import { fieldLines } from './fields.js';
+import { fieldLines, shortLines } from './fields.js';
 import { formatBytes, formatDuration } from './format.js';
 import { reasonText } from './reasons.js';
 
@@ -53,7 +53,7 @@ function factsOf(
     ['why', ...(plan?.reasons.map(reasonText) ?? [])],
     ['error', ...(plan?.failure === undefined ? [] : [plan.failure])],
     ['kind', `${node.kind} (${node.section})`],
-    ['recipe', ...fieldLines('', redactRecipe(node.recipe))],
+    ['recipe', ...shortLines(fieldLines('', redactRecipe(node.recipe)))],
     ['output', ...(node.output === undefined ? [] : [join(manifest.outputDir, node.output)])],
     ['size', ...(size === null ? [] : [`${formatBytes(size)} (${size} bytes)`])],
     ['content', ...(plan?.content?.map(({ name, digest }) => `${name} ${digest}`) ?? [])],

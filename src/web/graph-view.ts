@@ -1,12 +1,14 @@
 // A drawn graph that is moved, zoomed, searched, unfolded, and whose boxes are chosen, by mouse and by keyboard.
 import { type PageNode, type PageState, stateCounts, weightiest } from '../model/page.js';
+import { part } from './part.js';
 
 export interface GraphView {
   /** Shows a node as chosen, wherever it was named. */
   choose(name: string): void;
   /** Says what has become of a node; the picture follows. */
   setState(name: string, state: PageState): void;
-  stateOf(name: string): PageState | null;
+  /** Shows the chosen node anew. */
+  renew(): void;
 }
 
 export interface GraphViewOptions {
@@ -121,11 +123,16 @@ export function graphView(section: HTMLElement, { nodes, onShown }: GraphViewOpt
   }
 
   function choose(name: string): void {
-    const node = byName.get(name);
-    if (!node) return;
+    if (!byName.has(name)) return;
     chosen = name;
     const box = boxOf(name);
     if (box) mark(box);
+    showNode(name);
+  }
+
+  function showNode(name: string): void {
+    const node = byName.get(name);
+    if (!node) return;
     details.replaceChildren(...nodeDetails(node));
     onShown?.(name, details);
   }
@@ -321,8 +328,13 @@ export function graphView(section: HTMLElement, { nodes, onShown }: GraphViewOpt
       states.set(name, state);
       const box = boxes.find(({ names }) => names.includes(name));
       if (box) paint(box);
+      // Its state is the first thing that is told of it.
+      const told = name === chosen ? details.querySelector('dd') : null;
+      if (told) told.textContent = state;
     },
-    stateOf: (name) => states.get(name) ?? null,
+    renew() {
+      if (chosen !== undefined) showNode(chosen);
+    },
   };
 }
 
@@ -363,12 +375,6 @@ function neighbour(from: BoxElement, boxes: readonly BoxElement[], key: string):
     if (box !== from && along > 1 && (best === undefined || cost < best.cost)) best = { box, cost };
   }
   return best?.box;
-}
-
-function part<T extends Element>(of: ParentNode, selector: string, type: { new (): T }): T {
-  const found = of.querySelector(selector);
-  if (!(found instanceof type)) throw new Error(`the page has no ${selector}`);
-  return found;
 }
 
 function heading(content: string): HTMLElement {
