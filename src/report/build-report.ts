@@ -8,7 +8,7 @@ import type {
 } from '../model/build-record.js';
 import type { PageFact, PageNode } from '../model/page.js';
 import { documentScript } from './assets.generated.js';
-import { criticalPath, type PathStep } from './critical-path.js';
+import { criticalPath, type PathStep, pathTime } from './critical-path.js';
 import { fieldLines, shortLines } from './fields.js';
 import { count, formatBytes, formatDuration } from './format.js';
 import { nodeLink } from './graph-page.js';
@@ -94,11 +94,10 @@ function cards(record: BuildRecord, critical: readonly PathStep[]): string {
   const words = (['ran', 'restored', 'fresh', 'failed', 'skipped', 'unfinished', 'waiting'] as const)
     .filter((outcome) => counts[outcome] > 0)
     .map((outcome) => `${counts[outcome]} ${outcome}`);
-  const path = critical.reduce((sum, { run }) => sum + run.end_ms - run.start_ms, 0);
   const total = record.nodes.length;
   const spared = cache.fresh + cache.restored;
   const all: readonly (readonly [string, string, string])[] = [
-    ['Time', formatDuration(duration_ms), `critical path ${formatDuration(path)}`],
+    ['Time', formatDuration(duration_ms), `critical path ${formatDuration(pathTime(critical))}`],
     ['Nodes', String(total), words.join(', ')],
     [
       'Downloaded',

@@ -50,3 +50,13 @@ function latest(steps: readonly PathStep[]): PathStep | undefined {
     undefined,
   );
 }
+
+/** How long something of the path ran, ms: one that reads what another one brings runs beside it. */
+export function pathTime(path: readonly PathStep[]): number {
+  let [time, until] = [0, 0];
+  for (const { run } of path.toSorted((a, b) => a.run.start_ms - b.run.start_ms)) {
+    time += Math.max(0, run.end_ms - Math.max(run.start_ms, until));
+    until = Math.max(until, run.end_ms);
+  }
+  return time;
+}

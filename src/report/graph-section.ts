@@ -10,7 +10,7 @@ import { picture } from './picture.js';
 export const stateMeanings: Readonly<Record<PageState, string>> = {
   failed: 'its last run failed',
   modified: 'its output was changed by hand',
-  running: 'running',
+  running: 'under way',
   unfinished: 'was running when the build ended',
   skipped: 'not come to: something else failed',
   stale: 'to be made anew',

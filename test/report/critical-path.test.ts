@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { RecordedNode } from '../../src/model/build-record.js';
-import { criticalPath } from '../../src/report/critical-path.js';
+import { criticalPath, pathTime } from '../../src/report/critical-path.js';
 import { recorded } from './records.js';
 
 const names = (nodes: readonly RecordedNode[]) => criticalPath(nodes).map(({ node }) => node);
@@ -46,6 +46,12 @@ it('is empty where nothing ran', () => {
   expect(names([recorded('a', [], [])])).toEqual([]);
 });
 
+it('takes no longer than the build, also where one reads what the other is still bringing', () => {
+  const nodes = [recorded('download', [], [[5, 50]]), recorded('unpacked', ['download'], [[6, 55]])];
+  expect(names(nodes)).toEqual(['download', 'unpacked']);
+  expect(pathTime(criticalPath(nodes))).toBe(50);
+});
+
 it('ends with what ended last, goes back in time only, and along inputs only', () => {
   fc.assert(
     fc.property(
@@ -60,6 +66,7 @@ it('ends with what ended last, goes back in time only, and along inputs only', (
         const path = criticalPath(nodes);
         const end = Math.max(...nodes.flatMap(({ runs }) => runs.map(({ end_ms }) => end_ms)));
         expect(path.at(-1)?.run.end_ms).toBe(end);
+        expect(pathTime(path)).toBeLessThanOrEqual(end);
         for (const [i, { run }] of path.slice(1).entries())
           expect(path[i]?.run.start_ms).toBeLessThanOrEqual(run.start_ms);
       },
