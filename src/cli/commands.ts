@@ -98,7 +98,7 @@ export const commands: readonly CommandSpec[] = [
   },
   {
     name: 'report',
-    summary: 'a page about a build: what ran when, and where everything comes from',
+    summary: 'a page about a build, for the screen and for paper',
     args: '[BUILD]',
     flags: ['out', 'open', 'json'],
     manifest: true,
@@ -106,7 +106,7 @@ export const commands: readonly CommandSpec[] = [
   },
   {
     name: 'ui',
-    summary: 'a page that shows builds while they run, and starts and stops them',
+    summary: 'a live page of builds, to start and stop them too',
     args: '[NODE...]',
     flags: ['open', 'port', 'jobs', 'keepGoing', 'offline', 'frozen'],
     manifest: true,

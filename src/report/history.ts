@@ -62,13 +62,12 @@ const COLOURS: Readonly<Record<BuildRecord['outcome'], Colour>> = {
   interrupted: 'yellow',
 };
 
-/** @param more builds that are not listed */
+/** The ids begin with the time, so there is no column for it. @param more builds that are not listed */
 export function historyText(records: readonly BuildRecord[], more: number, page: Page): string[] {
   if (records.length === 0)
     return ['no build has left a record here; one that finds nothing to do leaves none'];
   const rows = historyJson(records).builds.map((build): Cell[] => [
     build.id,
-    `${build.started.slice(0, 16).replace('T', ' ')}`,
     { text: build.outcome, colour: COLOURS[build.outcome] },
     formatDuration(build.duration_ms),
     build.bytes.downloaded === 0 ? '' : formatBytes(build.bytes.downloaded),
@@ -79,7 +78,6 @@ export function historyText(records: readonly BuildRecord[], more: number, page:
     ...table(
       [
         { title: 'BUILD' },
-        { title: 'UTC' },
         { title: 'RESULT' },
         { title: 'TIME', align: 'right' },
         { title: 'DOWNLOADED', align: 'right' },

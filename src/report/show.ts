@@ -127,6 +127,8 @@ export function showJson(shown: ShownNode): ShowJson {
 
 /** Cells of the names of fields: a digest with its algorithm stands beside one within 80 columns. */
 const FIELD = 9;
+/** More inputs stand side by side. */
+const INPUT_LINES = 8;
 
 export function showText(shown: ShownNode, page: Page): string[] {
   const json = showJson(shown);
@@ -146,10 +148,8 @@ export function showText(shown: ShownNode, page: Page): string[] {
   field('kind', [`${json.kind} (${json.section})`]);
   field('recipe', fieldLines('', json.recipe));
   field('verify', json.verify === null ? [] : fieldLines('', json.verify));
-  field(
-    'inputs',
-    json.inputs.map(({ role, node }) => (role === 'in' ? node : `${node} (${role})`)),
-  );
+  const inputs = json.inputs.map(({ role, node }) => (role === 'in' ? node : `${node} (${role})`));
+  field('inputs', inputs.length > INPUT_LINES ? [inputs.join(', ')] : inputs);
   field(
     'tools',
     // `qemu-img version 7.2.0` says itself whose version it is.

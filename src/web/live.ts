@@ -82,6 +82,8 @@ function take(message: LiveMessage): void {
       view.renew();
       break;
     case 'reload':
+      // What comes behind it is about nodes that this page does not have.
+      stream.close();
       location.reload();
       break;
   }

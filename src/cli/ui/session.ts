@@ -219,23 +219,27 @@ export class Session {
   /** The manifest as it is now, which may be another one. */
   async #reload(): Promise<Workspace> {
     const graph = await loadContextGraph(this.#context);
-    const before = shapeOf(this.#graph, this.#nodes);
+    const nodes = graphNodes(graph, closure(graph, this.#asked(graph)), NOTHING_KNOWN);
+    const isOther = shapeOf(this.#graph, this.#nodes) !== shapeOf(graph, nodes);
     this.#graph = graph;
-    const names = closure(graph, this.#asked());
-    if (before !== shapeOf(graph, graphNodes(graph, names, NOTHING_KNOWN))) this.#tell({ type: 'reload' });
+    if (isOther) {
+      // At once: a page that comes before the states are known again is to have these nodes.
+      this.#nodes = nodes;
+      this.#states = {};
+      this.#tell({ type: 'reload' });
+    }
     return openWorkspace({ graph, env: this.#context.env });
   }
 
   /** What is drawn. Throws ResError `unknown-node`. */
-  #asked(): readonly string[] {
-    selectNodes(this.#graph, this.#names);
-    const { defaults } = this.#graph.manifest;
-    const asked = this.#names.length > 0 ? this.#names : defaults;
-    return asked.length > 0 ? asked : selectNodes(this.#graph, []);
+  #asked(graph: Graph): readonly string[] {
+    selectNodes(graph, this.#names);
+    const asked = this.#names.length > 0 ? this.#names : graph.manifest.defaults;
+    return asked.length > 0 ? asked : selectNodes(graph, []);
   }
 
   async #look(workspace: Workspace): Promise<void> {
-    const asked = this.#asked();
+    const asked = this.#asked(this.#graph);
     const plan = await planAround(workspace, asked);
     this.#nodes = graphNodes(this.#graph, closure(this.#graph, asked), {
       planOf: (name) => plan.nodes.get(name),
