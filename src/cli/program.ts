@@ -40,6 +40,7 @@ export function createProgram(
     .configureHelp({
       subcommandTerm: (command) =>
         [command.name(), ...command.registeredArguments.map(argumentTerm)].join(' '),
+      optionDescription: flagDescription,
     })
     .exitOverride()
     .configureOutput({
@@ -68,6 +69,15 @@ export function createProgram(
     });
   }
   return program;
+}
+
+/** In one pair of brackets, and without quotes: `(default: auto; one of auto, fancy, plain)`. */
+function flagDescription({ description, argChoices }: Option): string {
+  if (argChoices === undefined) return description;
+  const choices = argChoices.join(', ');
+  return description.endsWith(')')
+    ? `${description.slice(0, -1)}; one of ${choices})`
+    : `${description} (${choices})`;
 }
 
 function argumentTerm(argument: Argument): string {

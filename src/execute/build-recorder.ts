@@ -275,7 +275,7 @@ export class BuildRecorder {
         ended === undefined || ended === 'restored' ? planned.content : await this.#made(node, contents);
       contents.set(name, content);
       const last = this.#workspace.state.nodes.get(name);
-      const action = last?.status === 'done' ? last.action : planned.action;
+      const made = last?.status === 'done' ? last : planned;
       const runs = this.#runs.get(name) ?? [];
       nodes.push({
         name,
@@ -289,8 +289,8 @@ export class BuildRecorder {
         state: planned.state,
         reasons: planned.reasons.map(({ code, detail }) => ({ code, detail })),
         outcome,
-        key: last?.key ?? planned.key,
-        tools: action?.tools ?? {},
+        key: made.key,
+        tools: made.action?.tools ?? {},
         content: content?.map(({ name: item, digest, size }) => ({ name: item, digest, size })) ?? null,
         source: this.#sourceOf(node),
         runs,
