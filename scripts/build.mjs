@@ -39,6 +39,7 @@ export async function build(root) {
   const staging = mkdtempSync(join(dist, '.build-'));
   try {
     await (await import('./validators.mjs')).generateValidators();
+    await (await import('./web.mjs')).generateWebAssets().catch(explain);
     await bundle(root, staging).catch(explain);
     install(staging, dist);
     stamp.commit();

@@ -67,7 +67,10 @@ try {
     );
   }
   // Tests and the type checker read src/, where dist/ being current is not enough.
-  if (forTests) await (await import('./validators.mjs')).generateValidators();
+  if (forTests) {
+    await (await import('./validators.mjs')).generateValidators();
+    await (await import('./web.mjs')).generateWebAssets();
+  }
 } catch (error) {
   say(error.message);
   process.exit(1);

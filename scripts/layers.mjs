@@ -15,6 +15,8 @@ const LAYERS = [
   ['store'],
   ['graph'],
   ['manifest'],
+  // What runs in a browser knows the data of its pages, and nothing else.
+  ['web'],
   ['model'],
 ];
 /** Here each file that the registry lists stands alone; what it does not list is a helper that they may share. */

@@ -12,16 +12,19 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const BASE = 'src/manifest/base.schema.json';
 const LOCK = 'schemas/lock.schema.json';
 const CONFIG = 'schemas/config.schema.json';
+const RECORD = 'schemas/build-record.schema.json';
 const MANIFEST = 'schemas/resources.schema.json';
 const SECTIONS = { artifact: 'src/sources', target: 'src/kinds' };
 const OUT = join(ROOT, 'src/manifest/validate.generated');
+/** Apart from the others: few commands read records. */
+const RECORD_OUT = join(ROOT, 'src/store/build-record.generated');
 
 const DECLARATIONS = `import type { Validator } from './validator.js';
 
@@ -41,20 +44,29 @@ export const validateLock: Validator;
 export const validateConfig: Validator;
 `;
 
-/** Writes src/manifest/validate.generated.{js,d.ts}, unless they were made from the same schemas. Rejects when a schema is wrong. */
+const RECORD_DECLARATIONS = `import type { BuildRecord } from '../model/build-record.js';
+
+export function isBuildRecord(value: unknown): value is BuildRecord;
+`;
+
+/** Writes src/manifest/validate.generated.{js,d.ts} and src/store/build-record.generated.{js,d.ts}, unless they were made from the same schemas. Rejects when a schema is wrong. */
 export async function generateValidators() {
   const stamp = `// Made by scripts/validators.mjs from ${inputsDigest()}.\n`;
   if (isCurrent(stamp)) return;
   const code = await compile();
+  const recordCode = await compileRecord();
   const staging = mkdtempSync(`${OUT}.`);
   try {
-    // The code last: the stamp in it says that both are there.
-    for (const [suffix, text] of [
-      ['d.ts', `${stamp}${DECLARATIONS}`],
-      ['js', `${stamp}${code}`],
+    // The code last: the stamp in it says that all are there.
+    for (const [path, text] of [
+      [`${RECORD_OUT}.d.ts`, RECORD_DECLARATIONS],
+      [`${RECORD_OUT}.js`, recordCode],
+      [`${OUT}.d.ts`, DECLARATIONS],
+      [`${OUT}.js`, code],
     ]) {
-      writeFileSync(join(staging, suffix), text);
-      renameSync(join(staging, suffix), `${OUT}.${suffix}`);
+      const temp = join(staging, basename(path));
+      writeFileSync(temp, `${stamp}${text}`);
+      renameSync(temp, path);
     }
   } finally {
     rmSync(staging, { recursive: true, force: true });
@@ -117,7 +129,27 @@ async function compile() {
       `  ${JSON.stringify(kind.name)}: { section: '${kind.section}', own: ${JSON.stringify(ownFields(kind))}, validate: kind${i} },\n`,
   );
   const contents = `${standalone.default(ajv, names)}\nexport const kindSchemas = {\n${table.join('')}};\n`;
-  // Bundled: the code calls small helpers of ajv, with require().
+  return bundled(contents, esbuild);
+}
+
+async function compileRecord() {
+  const [{ Ajv2020 }, { default: standalone }, esbuild] = await Promise.all([
+    import('ajv/dist/2020.js'),
+    import('ajv/dist/standalone/index.js'),
+    import('esbuild'),
+  ]);
+  const ajv = new Ajv2020({
+    messages: false,
+    allowUnionTypes: true,
+    inlineRefs: false,
+    code: { source: true, esm: true },
+    schemas: [{ $id: 'record', ...readJson(RECORD) }],
+  });
+  return bundled(standalone.default(ajv, { isBuildRecord: 'record' }), esbuild);
+}
+
+/** The code calls small helpers of ajv, with require(). */
+async function bundled(contents, esbuild) {
   const result = await esbuild.build({
     stdin: { contents, resolveDir: ROOT, sourcefile: 'validators.js' },
     bundle: true,
@@ -207,6 +239,8 @@ function isCurrent(stamp) {
   return (
     existsSync(`${OUT}.d.ts`) &&
     existsSync(`${OUT}.js`) &&
+    existsSync(`${RECORD_OUT}.d.ts`) &&
+    existsSync(`${RECORD_OUT}.js`) &&
     readFileSync(`${OUT}.js`, 'utf8').startsWith(stamp)
   );
 }
@@ -217,7 +251,7 @@ function inputsDigest() {
     fragmentsIn(folder).map((file) => `${folder}/${file}`),
   );
   const own = ['scripts/validators.mjs', 'node_modules/ajv/package.json'];
-  for (const file of [...own, BASE, LOCK, CONFIG, ...fragments]) {
+  for (const file of [...own, BASE, LOCK, CONFIG, RECORD, ...fragments]) {
     const content = readFileSync(join(ROOT, file));
     hash.update(`${file}\0${content.length}\0`).update(content);
   }

@@ -49,6 +49,7 @@ beforeEach(async () => {
   await copyFile(join(REPO_ROOT, 'res'), res);
   await cp(join(REPO_ROOT, 'scripts'), join(root, 'scripts'), { recursive: true });
   await writeFile(join(root, 'scripts/validators.mjs'), 'export async function generateValidators() {}\n');
+  await writeFile(join(root, 'scripts/web.mjs'), 'export async function generateWebAssets() {}\n');
   await writeFile(join(root, 'src/word.ts'), "export const word: string = 'hello';\n");
   await writeFile(join(root, 'src/index.ts'), "export { word } from './word.js';\n");
   await writeFile(join(root, 'src/cli/main.ts'), MAIN);

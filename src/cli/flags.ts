@@ -26,11 +26,15 @@ export interface Flags {
   readonly license: string | undefined;
   /** As given, in the order given. */
   readonly matrix: readonly MatrixFlag[];
+  readonly open: boolean;
+  readonly port: number | undefined;
+  readonly out: string | undefined;
   readonly trace: string | undefined;
   readonly fish: boolean;
   readonly fix: boolean;
   readonly all: boolean;
   readonly repair: boolean;
+  readonly number: number | undefined;
   readonly keepDays: number | undefined;
   /** Bytes. */
   readonly maxSize: number | undefined;
@@ -106,6 +110,8 @@ const make = {
       'dot',
       'mermaid',
       'json',
+      'svg',
+      'html',
     ]),
   exportFormat: () =>
     new Option('--format <FORMAT>', 'what is written (default: ro-crate)').choices(['ro-crate']),
@@ -113,12 +119,18 @@ const make = {
   matrix: matrixOption,
   /** For a command that has to say why it does not take it. */
   noMatrix: () => matrixOption().hideHelp(),
+  port: () =>
+    new Option('--port <N>', 'the port of the page (default: any that is free)').argParser(positive),
+  out: () => new Option('-o, --out <FILE>', 'write the page into FILE (default: stdout)'),
+  open: () => new Option('--open', 'show it in the browser'),
   trace: () =>
     new Option('--trace <FILE>', 'write what ran when, for Perfetto or chrome://tracing (trace format)'),
   fish: () => new Option('--fish', 'lines for fish'),
   fix: () => new Option('--fix', "install what is missing with the system's package manager"),
   all: () => new Option('--all', 'empty the store, partial downloads and logs too'),
   repair: () => new Option('--repair', 'mend what is damaged or missing, and build the nodes'),
+  number: () =>
+    new Option('-n, --number <N>', 'how many builds are listed (default: 20)').argParser(positive),
   keepDays: () => new Option('--keep-days <N>', 'what was used within so many days stays').argParser(days),
   maxSize: () =>
     new Option(
@@ -204,11 +216,15 @@ export function readFlags(options: Readonly<Record<string, unknown>>): Flags {
     format: text('format'),
     license: text('license'),
     matrix: matrixFlags(options.matrix),
+    open: on('open'),
+    port: number('port'),
+    out: text('out'),
     trace: text('trace'),
     fish: on('fish'),
     fix: on('fix'),
     all: on('all'),
     repair: on('repair'),
+    number: number('number'),
     keepDays: number('keepDays'),
     maxSize: number('maxSize'),
     sandbox: text('sandbox'),

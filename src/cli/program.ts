@@ -1,10 +1,10 @@
 // The commands, their flags and the manifest's params as one commander program.
 import { Argument, Command, Option } from 'commander';
 import type { ParamDeclaration } from '../model/manifest.js';
+import { version } from '../store/package.js';
 import { type CommandSpec, commands } from './commands.js';
 import { commonOptions, helpOption, option, setOption } from './flags.js';
 import type { Host } from './host.js';
-import { version } from './package.js';
 
 type Action = (spec: CommandSpec, args: readonly string[], options: Record<string, unknown>) => Promise<void>;
 
@@ -41,6 +41,7 @@ export function createProgram(
     .configureHelp({
       subcommandTerm: (command) =>
         [command.name(), ...command.registeredArguments.map(argumentTerm)].join(' '),
+      optionDescription: flagDescription,
     })
     .exitOverride()
     .configureOutput({
@@ -69,6 +70,15 @@ export function createProgram(
     });
   }
   return program;
+}
+
+/** In one pair of brackets, and without quotes: `(default: auto; one of auto, fancy, plain)`. */
+function flagDescription({ description, argChoices }: Option): string {
+  if (argChoices === undefined) return description;
+  const choices = argChoices.join(', ');
+  return description.endsWith(')')
+    ? `${description.slice(0, -1)}; one of ${choices})`
+    : `${description} (${choices})`;
 }
 
 function argumentTerm(argument: Argument): string {

@@ -121,7 +121,7 @@ export class Artifacts {
       },
       remote,
     );
-    ledger.downloadedBytes += bytes;
+    ledger.downloaded(node.name, bytes);
     // Where nothing had to be fetched it begins and ends here.
     await complete(this.#site, begin(), content);
     return content;

@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import { plainName } from '../model/node.js';
 import type { GcClass } from '../model/report.js';
 import type { Workspace } from '../plan/workspace.js';
+import { buildTime } from '../store/build-records.js';
 import { diskUsage } from '../store/disk-usage.js';
 import { errorCode, ioError } from '../store/files.js';
 import { ownsStore } from '../store/paths.js';
@@ -27,6 +28,9 @@ const PARTIAL_DAYS = 14;
 /** What an action gave is known again by doing it again. */
 const RESULT_DAYS = 90;
 const BUILD_RECORDS = 100;
+const RECORD_DAYS = 365;
+/** All records together; one of a build of 500 nodes takes some 300 KiB. */
+const RECORD_BYTES = 100 * 1024 ** 2;
 
 /**
  * All but what depends on the objects that stay. Rejects with ResError `io`.
@@ -41,7 +45,7 @@ export async function findLeavings(
   try {
     return [
       ...(await partials(workspace, o.now - (o.keepDays ?? PARTIAL_DAYS) * DAY_MS)),
-      ...(await buildRecords(paths.builds)),
+      ...(await buildRecords(paths.builds, o.now - (o.keepDays ?? RECORD_DAYS) * DAY_MS)),
       ...(await logs(workspace)),
       ...(await scratchDirectories(workspace)),
       ...(await results(paths.store, o.now - RESULT_DAYS * DAY_MS)),
@@ -85,10 +89,18 @@ async function partials(workspace: Workspace, since: number): Promise<readonly L
   return found;
 }
 
-/** Their names begin with the time. */
-async function buildRecords(folder: string): Promise<readonly Leaving[]> {
-  const old = (await namesIn(folder)).toSorted().slice(0, -BUILD_RECORDS);
-  return Promise.all(old.map((name) => leaving('build-records', [join(folder, name)])));
+/** Their names begin with the time. The newest stays, however old: it is what the next build is compared with. */
+async function buildRecords(folder: string, since: number): Promise<readonly Leaving[]> {
+  const old: Leaving[] = [];
+  let [kept, bytes] = [0, 0];
+  for (const name of (await namesIn(folder)).toSorted().toReversed()) {
+    const record = await leaving('build-records', [join(folder, name)]);
+    bytes += record.bytes;
+    const stays = kept < BUILD_RECORDS && bytes <= RECORD_BYTES && (buildTime(name) ?? since) >= since;
+    if (kept === 0 || stays) kept++;
+    else old.push(record);
+  }
+  return old;
 }
 
 async function logs({ paths, graph }: Workspace): Promise<readonly Leaving[]> {

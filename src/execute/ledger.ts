@@ -53,7 +53,8 @@ export class Ledger {
   readonly skipped = new Set<string>();
   /** Nodes that were asked for, and whose bytes are where they should be. */
   readonly obtained = new Set<string>();
-  downloadedBytes = 0;
+  /** Bytes over the network, by node. */
+  readonly downloads = new Map<string, number>();
 
   readonly #o: LedgerOptions;
   readonly #known: Known;
@@ -66,6 +67,14 @@ export class Ledger {
     this.#o = options;
     this.#known = known;
     options.signal.addEventListener('abort', () => this.#windDown(), { once: true });
+  }
+
+  get downloadedBytes(): number {
+    return [...this.downloads.values()].reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  downloaded(node: string, bytes: number): void {
+    if (bytes > 0) this.downloads.set(node, (this.downloads.get(node) ?? 0) + bytes);
   }
 
   /** @param through nodes that are made in the same pass */

@@ -1,9 +1,8 @@
 // A build with work to do: lock, resolve, plan, check that nothing of the user's would be lost and that there is room,
 // then execute.
 
-import { mkdir, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { closure } from '../graph/select.js';
 import { ResError } from '../model/error.js';
 import type { BuildResult, EventListener } from '../model/event.js';
@@ -15,9 +14,9 @@ import { register } from '../plan/roots.js';
 import { type InOrder, keepSettled } from '../plan/settled.js';
 import { refreshWorkspace, type Workspace } from '../plan/workspace.js';
 import { createFetcher, type Fetcher } from '../sources/fetch.js';
-import { ioError } from '../store/files.js';
 import type { BuildOptions } from './api.js';
 import { acceptAsIs } from './as-is.js';
+import { BuildRecorder } from './build-recorder.js';
 import { errorReport } from './errors.js';
 import { Execution } from './execution.js';
 import { weigh } from './glimpse.js';
@@ -49,7 +48,8 @@ export async function perform(
   options: BuildOptions,
   started: number,
 ): Promise<BuildResult> {
-  const listener = options.listener ?? silent;
+  const recorder = new BuildRecorder(workspace, requested, options, started, options.listener ?? silent);
+  const { listener } = recorder;
   const signal = options.signal ?? new AbortController().signal;
   const unlock = await lockWorkspace(workspace, {
     describe: `res build ${requested.join(' ')}`,
@@ -61,7 +61,11 @@ export async function perform(
     await workspace.shared?.join(`res build ${requested.join(' ')}`);
     refreshWorkspace(workspace);
     await removeTemporaries(workspace);
-    const result = await buildLocked(workspace, requested, { options, listener, signal, network, started });
+    const locked = { options, listener, signal, network, started, recorder };
+    const result = await buildLocked(workspace, requested, locked).catch(async (error: unknown) => {
+      await recorder.end({ error });
+      throw error;
+    });
     await removeTemporaries(workspace);
     return result;
   } finally {
@@ -75,6 +79,7 @@ interface Locked {
   readonly signal: AbortSignal;
   readonly network: LazyFetcher;
   readonly started: number;
+  readonly recorder: BuildRecorder;
 }
 
 async function buildLocked(
@@ -82,7 +87,7 @@ async function buildLocked(
   requested: readonly string[],
   locked: Locked,
 ): Promise<BuildResult> {
-  const { options, listener, signal, network, started } = locked;
+  const { options, listener, signal, network, started, recorder } = locked;
   const names = closure(workspace.graph, requested);
   const failures = await resolveMissing(workspace, names, () => network.fetcher, {
     offline: options.offline ?? false,
@@ -96,6 +101,7 @@ async function buildLocked(
   if (options.asIs) await acceptAsIs(workspace, requested, listener);
   const force = options.force ?? false;
   const plan = await planNodes(workspace, requested, { force, quick: true, brief: true });
+  recorder.planned(plan);
   await dropWritten(workspace, plan);
   await register(workspace);
   await checkBefore(workspace, plan, options);
@@ -140,18 +146,11 @@ async function buildLocked(
         () => register(workspace),
       ]),
     );
+  recorder.downloaded(ledger.downloads);
   if (signal.aborted) throw interrupted();
   const result = buildResult(names, ledger, started);
   if (result.ok && !force) await keepOrder(workspace, names, plan, execution);
-  await recordBuild(workspace, requested, result, started, ledger.failed).catch((error: unknown) => {
-    // What was asked for is done all the same.
-    const { message, hint = null } = ioError(
-      error,
-      'cannot write the record of this build into',
-      workspace.paths.builds,
-    );
-    listener({ type: 'warning', message, hint });
-  });
+  await recorder.end({ result });
   return finish(listener, result);
 }
 
@@ -220,23 +219,6 @@ function announce(listener: EventListener, plan: DetailedPlan): void {
 function finish(listener: EventListener, result: BuildResult): BuildResult {
   listener({ type: 'summary', ...result });
   return result;
-}
-
-async function recordBuild(
-  workspace: Workspace,
-  requested: readonly string[],
-  result: BuildResult,
-  started: number,
-  failed: ReadonlyMap<string, unknown>,
-): Promise<void> {
-  const name = `${new Date(started).toISOString().replaceAll(':', '')}-${process.pid}.json`;
-  const errors = Object.fromEntries([...failed].map(([node, error]) => [node, errorReport(error)]));
-  const params = workspace.graph.manifest.paramValues;
-  await mkdir(workspace.paths.builds, { recursive: true });
-  await writeFile(
-    join(workspace.paths.builds, name),
-    `${JSON.stringify({ started, requested, params, result, errors }, null, 2)}\n`,
-  );
 }
 
 function interrupted(): ResError {

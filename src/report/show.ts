@@ -1,11 +1,12 @@
 // What `res show` says: everything known about one node.
 import { type Digest, digestAlgorithm } from '../model/digest.js';
-import { isJsonArray, isJsonObject, type Json, type JsonObject } from '../model/json.js';
+import type { JsonObject } from '../model/json.js';
 import type { LockEntry } from '../model/lock.js';
 import { type Node, type NodeSection, referenceText } from '../model/node.js';
 import type { NodePlan, NodeState } from '../model/plan.js';
 import { redactRecipe } from '../sources/redact.js';
 import { withoutName } from './error.js';
+import { fieldLines } from './fields.js';
 import { formatBytes, formatDuration } from './format.js';
 import { type Page, stateColours } from './paint.js';
 import { type ReasonJson, reasonJson, reasonText } from './reasons.js';
@@ -128,6 +129,8 @@ export function showJson(shown: ShownNode): ShowJson {
 
 /** Cells of the names of fields: a digest with its algorithm stands beside one within 80 columns. */
 const FIELD = 9;
+/** More inputs stand side by side. */
+const INPUT_LINES = 8;
 
 export function showText(shown: ShownNode, page: Page): string[] {
   const json = showJson(shown);
@@ -147,12 +150,10 @@ export function showText(shown: ShownNode, page: Page): string[] {
   field('kind', [`${json.kind} (${json.section})`]);
   field('recipe', fieldLines('', json.recipe));
   field('verify', json.verify === null ? [] : fieldLines('', json.verify));
-  field(
-    'inputs',
-    shown.node.references.map((each) =>
-      each.role === 'in' ? referenceText(each) : `${referenceText(each)} (${each.role})`,
-    ),
+  const inputs = shown.node.references.map((each) =>
+    each.role === 'in' ? referenceText(each) : `${referenceText(each)} (${each.role})`,
   );
+  field('inputs', inputs.length > INPUT_LINES ? [inputs.join(', ')] : inputs);
   field(
     'tools',
     // `qemu-img version 7.2.0` says itself whose version it is.
@@ -173,19 +174,6 @@ export function showText(shown: ShownNode, page: Page): string[] {
   if (json.section === 'target' || json.source) field('last run', lastRunLines(json.last_run));
   field('log', json.log === null ? [] : [page.path(json.log)]);
   return lines;
-}
-
-/** A line for each field that has a value of its own: `github.asset: vmlinux`, as in the reasons of `why`. */
-function fieldLines(name: string, value: Json): string[] {
-  if (isJsonObject(value)) {
-    return Object.entries(value).flatMap(([key, each]) =>
-      fieldLines(name === '' ? key : `${name}.${key}`, each),
-    );
-  }
-  if (!isJsonArray(value)) return [`${name}: ${typeof value === 'string' ? value : JSON.stringify(value)}`];
-  const plain = value.every((each) => typeof each === 'string' && !each.includes(', '));
-  if (plain) return [`${name}: ${value.join(', ')}`];
-  return value.flatMap((each, i) => fieldLines(`${name}[${i}]`, each));
 }
 
 function outputLines(json: ShowJson, shown: ShownNode, page: Page): string[] {

@@ -372,7 +372,7 @@ default: [two]
     expect(others).toEqual([]);
     expect(JSON.parse(scene.work.text(`.res/builds/${name}`))).toMatchObject({
       requested: ['two'],
-      result: { ok: true, ran: ['one', 'two'] },
+      outcome: 'done',
     });
   });
 });

@@ -306,6 +306,21 @@ describe('gc of a store of its own', () => {
     expect(readdirSync(scene.work.path('.res/logs'))).toEqual(['out.log']);
   });
 
+  it('takes records of builds that are older than a year, or than is asked for, but for the newest', async () => {
+    const scene = await openBoth();
+    const builds = scene.work.path('.res/builds');
+    for (const name of readdirSync(builds)) rmSync(join(builds, name));
+    const days = (n: number) =>
+      `${new Date(Date.now() - n * 24 * 3600 * 1000)
+        .toISOString()
+        .replace(/\D/g, '')
+        .replace(/^(.{8})(.{6})/, '$1-$2-')}-0000.json`;
+    for (const n of [400, 300, 20]) writeFileSync(join(builds, days(n)), '{}');
+    expect(counts(await scene.gc({}, TWO))).toMatchObject({ 'build-records': 1 });
+    expect(counts(await scene.gc({ keepDays: 10 }, TWO))).toMatchObject({ 'build-records': 1 });
+    expect(readdirSync(builds).map((name) => name.slice(0, 8))).toEqual([days(20).slice(0, 8)]);
+  });
+
   it('takes sums of downloads with them, and leaves those of what is in the store or an output', async () => {
     const scene = await openBoth();
     const { store } = scene.open().paths;

@@ -7,6 +7,7 @@ import { envReport } from '../../src/report/env.js';
 import { gcJson } from '../../src/report/gc.js';
 import { drawing } from '../../src/report/graph-edges.js';
 import { graphJson } from '../../src/report/graph-json.js';
+import { historyJson } from '../../src/report/history.js';
 import { listJson } from '../../src/report/list.js';
 import { planJson } from '../../src/report/plan.js';
 import { showJson } from '../../src/report/show.js';
@@ -14,6 +15,7 @@ import { statusJson } from '../../src/report/status.js';
 import { verifyJson } from '../../src/report/verify.js';
 import { whyJson } from '../../src/report/why.js';
 import { validator } from '../rig/schemas.js';
+import { buildRecord, recorded } from './records.js';
 import { digest, graph, node, nodePlan, recipeChanged, stalePlan } from './samples.js';
 
 const result = {
@@ -40,6 +42,7 @@ const reports: Record<string, unknown> = {
     reasons: [recipeChanged],
     chain: [{ node: 'a', reasons: [recipeChanged, { code: 'forced', detail: '' }] }],
   }),
+  history: historyJson([buildRecord([recorded('a', [], [[0, 1]])])]),
   list: listJson(graph, graph.order),
   show: showJson({
     node: node('kernel', 'github', { recipe: { github: { repo: 'o/r' } }, verify: { sums: 's' } }),

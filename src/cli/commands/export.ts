@@ -4,9 +4,9 @@ import { exportNodes } from '../../execute/export.js';
 import { count, formatBytes } from '../../report/format.js';
 import { provenanceStatement } from '../../report/provenance.js';
 import { CRATE_FILE, roCrate } from '../../report/ro-crate.js';
+import { version } from '../../store/package.js';
 import type { Context } from '../context.js';
 import { openContextWorkspace, select } from '../load.js';
-import { version } from '../package.js';
 
 export async function run(context: Context, [folder = '', ...names]: readonly string[]): Promise<number> {
   const { flags, out, err } = context;

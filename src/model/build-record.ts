@@ -1,0 +1,168 @@
+// What a build leaves behind of itself: schemas/build-record.schema.json has the same shape.
+import type { ErrorCode } from './error.js';
+import type { Work } from './event.js';
+import type { JsonObject } from './json.js';
+import type { NodeSection } from './node.js';
+import type { NodeState, ReasonCode } from './plan.js';
+
+/** Raised when a field changes its meaning or goes; one that is new leaves it. */
+export const RECORD_VERSION = 1;
+
+export interface BuildRecord {
+  readonly version: typeof RECORD_VERSION;
+  /** Name of its file, without `.json`: `20261124-183114-123`. */
+  readonly id: string;
+  /** ISO 8601, UTC. */
+  readonly started: string;
+  readonly duration_ms: number;
+  readonly outcome: 'done' | 'failed' | 'interrupted';
+  /** What stopped the build as a whole; failures of nodes stand with these. */
+  readonly error: RecordedError | null;
+  readonly requested: readonly string[];
+  readonly options: {
+    readonly jobs: number;
+    readonly keep_going: boolean;
+    readonly force: boolean;
+    readonly offline: boolean;
+    readonly frozen: boolean;
+    readonly overwrite: boolean;
+    readonly as_is: boolean;
+  };
+  readonly manifest: {
+    readonly name: string | null;
+    /** Name of the file. */
+    readonly file: string;
+    readonly sha256: string | null;
+    /** Of the lock as the build left it; null where there is none. */
+    readonly lock_sha256: string | null;
+    readonly params: Readonly<Record<string, string>>;
+    /** What is checked out where the manifest lies, in git; null where that is not known. */
+    readonly commit: string | null;
+  };
+  readonly environment: RecordedEnvironment;
+  /** How much runs at a time. */
+  readonly pools: Readonly<Record<RecordedPool | 'jobs', number>>;
+  /** All that was asked for and what that is made of, inputs first. Empty when the build was stopped before it had a plan. */
+  readonly nodes: readonly RecordedNode[];
+  readonly notices: readonly {
+    readonly at_ms: number;
+    readonly node: string | null;
+    readonly message: string;
+  }[];
+  readonly bytes: RecordedBytes;
+  readonly cache: {
+    /** Nodes of which nothing had to be done. */
+    readonly fresh: number;
+    readonly restored: number;
+    readonly ran: number;
+    /** What the last runs took of those that did not run. */
+    readonly saved_ms: number;
+    /** What is known of a source and was not fetched. */
+    readonly saved_download_bytes: number;
+  };
+  /** Null when there is no record of a build before. */
+  readonly changes: RecordedChanges | null;
+}
+
+export type RecordedPool = 'network' | 'disk' | 'cpu';
+
+export interface RecordedError {
+  readonly code: ErrorCode | 'bug';
+  readonly message: string;
+  readonly hint: string | null;
+}
+
+export interface RecordedEnvironment {
+  readonly res: string;
+  readonly node: string;
+  readonly platform: string;
+  readonly arch: string;
+  /** Of the operating system's kernel. */
+  readonly release: string;
+  readonly cpus: number;
+  readonly cpu: string;
+  readonly memory_bytes: number;
+  /** Where the outputs lie; null where that cannot be told. */
+  readonly file_system: string | null;
+  /** What each program that nodes were made with says it is. */
+  readonly tools: Readonly<Record<string, string>>;
+}
+
+export interface RecordedBytes {
+  /** Over the network. */
+  readonly downloaded: number;
+  /** From inputs in files. */
+  readonly read: number;
+  /** On disk, holes not counted. */
+  readonly written: number;
+}
+
+export interface RecordedNode {
+  readonly name: string;
+  readonly section: NodeSection;
+  readonly kind: string;
+  readonly description: string | null;
+  readonly recipe: JsonObject;
+  readonly verify: JsonObject | null;
+  readonly inputs: readonly { readonly role: string; readonly node: string }[];
+  /** Relative to the manifest's folder where it lies in it. */
+  readonly output: string | null;
+  /** Before the build, and why. */
+  readonly state: NodeState;
+  readonly reasons: readonly RecordedReason[];
+  readonly outcome: RecordedOutcome;
+  /** Of the action that made it. */
+  readonly key: string | null;
+  readonly tools: Readonly<Record<string, string>>;
+  readonly content:
+    | readonly { readonly name: string; readonly digest: string; readonly size: number }[]
+    | null;
+  readonly source: {
+    readonly id: string;
+    readonly tag: string | null;
+    readonly commit: string | null;
+    readonly urls: readonly string[];
+  } | null;
+  /** What was done for it, in the order of time. */
+  readonly runs: readonly RecordedRun[];
+  readonly bytes: RecordedBytes;
+  /** What its last run took, in this build or before; null when it never ran. */
+  readonly last_ms: number | null;
+  readonly error: RecordedError | null;
+}
+
+/** `unfinished`: under way when the build ended. `waiting`: not come to. */
+export type RecordedOutcome = 'fresh' | 'ran' | 'restored' | 'failed' | 'skipped' | 'unfinished' | 'waiting';
+
+export interface RecordedReason {
+  readonly code: ReasonCode;
+  readonly detail: string;
+}
+
+export interface RecordedRun {
+  readonly work: Work;
+  readonly detail: string;
+  /** Null for what waits in no line. */
+  readonly pool: RecordedPool | null;
+  /** ms since the build began. */
+  readonly start_ms: number;
+  readonly end_ms: number;
+  /** Nodes that were made in the same pass and never lay on disk. */
+  readonly through: readonly string[];
+}
+
+/** What is not as in the build before. */
+export interface RecordedChanges {
+  /** Its id. */
+  readonly since: string;
+  readonly entries: readonly RecordedChange[];
+}
+
+export interface RecordedChange {
+  readonly what: 'param' | 'commit' | 'environment' | 'recipe' | 'content' | 'node';
+  /** The param, the node, or the field of the environment. */
+  readonly name: string;
+  /** Null for what was not there. */
+  readonly was: string | null;
+  readonly now: string | null;
+}

@@ -1,0 +1,98 @@
+// What `res history` says: a row a build, the newest first.
+import type { BuildRecord, RecordedBytes, RecordedError, RecordedOutcome } from '../model/build-record.js';
+import { count, formatBytes, formatDuration } from './format.js';
+import type { Colour, Page } from './paint.js';
+import { type Cell, table } from './table.js';
+
+export interface HistoryJson {
+  readonly builds: readonly HistoryBuildJson[];
+}
+
+export interface HistoryBuildJson {
+  readonly id: string;
+  /** ISO 8601, UTC. */
+  readonly started: string;
+  readonly duration_ms: number;
+  readonly outcome: BuildRecord['outcome'];
+  readonly requested: readonly string[];
+  readonly params: Readonly<Record<string, string>>;
+  /** How many nodes ended in which way. */
+  readonly nodes: Readonly<Record<RecordedOutcome, number>>;
+  readonly bytes: RecordedBytes;
+  /** What stopped it, or the first node that failed. */
+  readonly error: RecordedError | null;
+}
+
+export function historyJson(records: readonly BuildRecord[]): HistoryJson {
+  return { builds: records.map(buildJson) };
+}
+
+function buildJson(record: BuildRecord): HistoryBuildJson {
+  const { id, started, duration_ms, outcome, requested, manifest, nodes, bytes, error } = record;
+  return {
+    id,
+    started,
+    duration_ms,
+    outcome,
+    requested,
+    params: manifest.params,
+    nodes: outcomeCounts(record),
+    bytes,
+    error: error ?? nodes.find((node) => node.error !== null)?.error ?? null,
+  };
+}
+
+export function outcomeCounts({ nodes }: BuildRecord): Readonly<Record<RecordedOutcome, number>> {
+  const counts: Record<RecordedOutcome, number> = {
+    ran: 0,
+    restored: 0,
+    fresh: 0,
+    failed: 0,
+    skipped: 0,
+    unfinished: 0,
+    waiting: 0,
+  };
+  for (const { outcome } of nodes) counts[outcome]++;
+  return counts;
+}
+
+const COLOURS: Readonly<Record<BuildRecord['outcome'], Colour>> = {
+  done: 'green',
+  failed: 'red',
+  interrupted: 'yellow',
+};
+
+/** The ids begin with the time, so there is no column for it. @param more builds that are not listed */
+export function historyText(records: readonly BuildRecord[], more: number, page: Page): string[] {
+  if (records.length === 0)
+    return ['no build has left a record here; one that finds nothing to do leaves none'];
+  const rows = historyJson(records).builds.map((build): Cell[] => [
+    build.id,
+    { text: build.outcome, colour: COLOURS[build.outcome] },
+    formatDuration(build.duration_ms),
+    build.bytes.downloaded === 0 ? '' : formatBytes(build.bytes.downloaded),
+    String(build.nodes.ran),
+    whatText(build),
+  ]);
+  return [
+    ...table(
+      [
+        { title: 'BUILD' },
+        { title: 'RESULT' },
+        { title: 'TIME', align: 'right' },
+        { title: 'DOWNLOADED', align: 'right' },
+        { title: 'RAN', align: 'right' },
+        { title: 'WHAT', cut: 'end' },
+      ],
+      rows,
+      page,
+    ),
+    ...(more === 0 ? [] : [page.paint('dim', `${count(more, 'older build')}; -n lists more`)]),
+  ];
+}
+
+function whatText({ requested, params, error }: HistoryBuildJson): string {
+  if (error) return error.message.replaceAll('\n', ' ');
+  const values = Object.entries(params).map(([name, value]) => `${name}=${value}`);
+  return [requested.join(' '), ...values].join(' ');
+}
