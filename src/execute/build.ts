@@ -3,7 +3,7 @@
 
 import type { BuildResult } from '../model/event.js';
 import type { PlannedBuild } from '../model/report.js';
-import { type DetailedPlan, planUnlessStale } from '../plan/plan.js';
+import { type DetailedPlan, planBasis, planNodes } from '../plan/plan.js';
 import { keepSettled } from '../plan/settled.js';
 import type { Workspace } from '../plan/workspace.js';
 import type { BuildOptions } from './api.js';
@@ -22,14 +22,18 @@ export async function build(
   options: BuildOptions = {},
 ): Promise<BuildResult> {
   const started = Date.now();
-  if (!options.force && !options.asIs && (await nothingToDo(workspace, requested))) {
+  const isAsked = options.force || options.asIs;
+  const plan = isAsked ? undefined : await planNodes(workspace, requested, { quick: true, brief: true });
+  if (plan && isDone(workspace, plan)) {
+    keepOrder(workspace, plan);
     await workspace.shared?.renew();
     const result = emptyResult(workspace.graph, requested, started);
     options.listener?.({ type: 'summary', ...result });
     return result;
   }
+  const early = plan && { plan, basis: planBasis(workspace) };
   const { perform } = await import('./perform.js');
-  return perform(workspace, requested, options, started);
+  return perform(workspace, requested, options, { started, early });
 }
 
 /** What a build would do. Sources are asked, in memory; nothing is written. Rejects with ResError. */
@@ -42,14 +46,11 @@ export async function planBuild(
   return preview(workspace, requested, options);
 }
 
-async function nothingToDo(workspace: Workspace, requested: readonly string[]): Promise<boolean> {
-  const plan = await planUnlessStale(workspace, requested);
-  if (!plan || plan.steps.length > 0 || requested.some((name) => plan.nodes.get(name)?.state !== 'fresh'))
-    return false;
+function isDone(workspace: Workspace, plan: DetailedPlan): boolean {
+  const { steps, requested, nodes } = plan;
+  if (steps.length > 0 || requested.some((name) => nodes.get(name)?.state !== 'fresh')) return false;
   // To write down whose they are is work, if only a little: it needs the lock.
-  if (hasUnrecordedOutputs(workspace, plan)) return false;
-  keepOrder(workspace, plan);
-  return true;
+  return !hasUnrecordedOutputs(workspace, plan);
 }
 
 /** What is in order need not be looked into again; there is nothing to keep where all of it was known to be. */

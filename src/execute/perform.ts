@@ -9,7 +9,7 @@ import type { BuildResult, EventListener } from '../model/event.js';
 import { countSteps } from '../model/plan.js';
 import type { PlannedBuild } from '../model/report.js';
 import { holdsContent } from '../plan/places.js';
-import { type DetailedPlan, planNodes } from '../plan/plan.js';
+import { type DetailedPlan, planBasis, planNodes } from '../plan/plan.js';
 import { register } from '../plan/roots.js';
 import { type InOrder, keepSettled } from '../plan/settled.js';
 import { refreshWorkspace, type Workspace } from '../plan/workspace.js';
@@ -41,19 +41,31 @@ import { dropWritten } from './written-objects.js';
 
 const silent: EventListener = () => undefined;
 
+/** What was found before the work began, without the workspace's lock. */
+export interface Front {
+  /** ms since 1970 */
+  readonly started: number;
+  /** A plan, and what it follows from: it is used where that is still so under the lock. */
+  readonly early: { readonly plan: DetailedPlan; readonly basis: string | undefined } | undefined;
+}
+
 /** Does the work of `build`, alone in the workspace: a second build waits. */
 export async function perform(
   workspace: Workspace,
   requested: readonly string[],
   options: BuildOptions,
-  started: number,
+  { started, early }: Front,
 ): Promise<BuildResult> {
   const recorder = new BuildRecorder(workspace, requested, options, started, options.listener ?? silent);
   const { listener } = recorder;
   const signal = options.signal ?? new AbortController().signal;
+  let waited = false;
   const unlock = await lockWorkspace(workspace, {
     describe: `res build ${requested.join(' ')}`,
-    onWait: (holder) => listener({ type: 'waiting', for: holder }),
+    onWait: (holder) => {
+      waited = true;
+      listener({ type: 'waiting', for: holder });
+    },
     signal,
   });
   const network = new LazyFetcher(workspace, listener);
@@ -61,7 +73,9 @@ export async function perform(
     await workspace.shared?.join(`res build ${requested.join(' ')}`);
     refreshWorkspace(workspace);
     await removeTemporaries(workspace);
-    const locked = { options, listener, signal, network, started, recorder };
+    // Whatever was looked at may be another one by now.
+    const still = waited ? undefined : early;
+    const locked = { options, listener, signal, network, started, early: still, recorder };
     const result = await buildLocked(workspace, requested, locked).catch(async (error: unknown) => {
       await recorder.end({ error });
       throw error;
@@ -73,12 +87,11 @@ export async function perform(
   }
 }
 
-interface Locked {
+interface Locked extends Front {
   readonly options: BuildOptions;
   readonly listener: EventListener;
   readonly signal: AbortSignal;
   readonly network: LazyFetcher;
-  readonly started: number;
   readonly recorder: BuildRecorder;
 }
 
@@ -87,7 +100,7 @@ async function buildLocked(
   requested: readonly string[],
   locked: Locked,
 ): Promise<BuildResult> {
-  const { options, listener, signal, network, started, recorder } = locked;
+  const { options, listener, signal, network, started, early, recorder } = locked;
   const names = closure(workspace.graph, requested);
   const failures = await resolveMissing(workspace, names, () => network.fetcher, {
     offline: options.offline ?? false,
@@ -100,7 +113,10 @@ async function buildLocked(
   await saveLock(workspace);
   if (options.asIs) await acceptAsIs(workspace, requested, listener);
   const force = options.force ?? false;
-  const plan = await planNodes(workspace, requested, { force, quick: true, brief: true });
+  const isStill = early?.basis !== undefined && planBasis(workspace) === early.basis;
+  const plan = isStill
+    ? early.plan
+    : await planNodes(workspace, requested, { force, quick: true, brief: true });
   recorder.planned(plan);
   await dropWritten(workspace, plan);
   await register(workspace);

@@ -299,7 +299,7 @@ export class Holdings {
 
   #outputIndex(): Map<Digest, string[]> {
     if (this.#outputs) return this.#outputs;
-    this.#outputs = pathsByDigest(this.#workspace.state.outputs.entries());
+    this.#outputs = pathsByDigest([this.#workspace.state.outputs]);
     return this.#outputs;
   }
 

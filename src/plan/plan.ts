@@ -68,9 +68,17 @@ export async function planNodes(
   requested: readonly string[],
   options: PlanOptions = {},
 ): Promise<DetailedPlan> {
-  const plan = await new Planner(workspace, requested, options).run();
-  if (!plan) throw new Error('a plan is given up only on demand');
-  return plan;
+  return new Planner(workspace, requested, options).run();
+}
+
+/**
+ * Names what a plan follows from beside the files that it looks at: while that is the same, another plan would be the same too.
+ * Undefined where others may change more than that.
+ */
+export function planBasis({ state, lock, shared }: Workspace): string | undefined {
+  const [traces, outputs] = [state.traces.position, state.outputs.position];
+  if (shared || traces === undefined || outputs === undefined) return undefined;
+  return JSON.stringify([traces, outputs, [...lock]]);
 }
 
 /** Where a node's bytes are: all where they should be, or somewhere. */
@@ -78,17 +86,6 @@ interface Found {
   readonly inPlace: boolean;
   /** True of what is in place, too. */
   readonly atHand: boolean;
-}
-
-/**
- * The plan, unless it became clear on the way that a build has something to do: then undefined, and the rest was not looked at.
- * Rejects as `planNodes` does.
- */
-export async function planUnlessStale(
-  workspace: Workspace,
-  requested: readonly string[],
-): Promise<DetailedPlan | undefined> {
-  return new Planner(workspace, requested, { untilStale: true }).run();
 }
 
 class Planner {
@@ -99,7 +96,6 @@ class Planner {
   readonly #force: boolean;
   readonly #quick: boolean;
   readonly #brief: boolean;
-  readonly #untilStale: boolean;
   readonly #fusion: Fusion;
   readonly #holdings: Holdings;
   readonly #assessed = new Map<string, Assessment>();
@@ -114,24 +110,19 @@ class Planner {
   /** Nodes that are made with their user. */
   readonly #streamed = new Set<string>();
 
-  constructor(
-    workspace: Workspace,
-    requested: readonly string[],
-    options: PlanOptions & { readonly untilStale?: boolean },
-  ) {
+  constructor(workspace: Workspace, requested: readonly string[], options: PlanOptions) {
     this.#workspace = workspace;
     this.#graph = workspace.graph;
     this.#requested = requested;
     this.#closure = closure(workspace.graph, requested);
     this.#force = options.force ?? false;
-    this.#untilStale = options.untilStale ?? false;
-    this.#quick = !this.#force && (this.#untilStale || (options.quick ?? false));
-    this.#brief = this.#untilStale || (options.brief ?? false);
+    this.#quick = !this.#force && (options.quick ?? false);
+    this.#brief = options.brief ?? false;
     this.#fusion = planFusion(workspace.graph, this.#closure, new Set(requested));
     this.#holdings = new Holdings(workspace);
   }
 
-  async run(): Promise<DetailedPlan | undefined> {
+  async run(): Promise<DetailedPlan> {
     const contentOf = (name: string) => this.#content(name);
     const settled = this.#quick ? Settled.read(this.#workspace, this.#closure) : undefined;
     /** Nodes that have not what they had. */
@@ -146,8 +137,6 @@ class Planner {
       const assessed = assess(this.#workspace, node, contentOf);
       const assessment = assessed instanceof Promise ? await assessed : assessed;
       this.#assessed.set(name, assessment);
-      // What is not known makes all unknown that is made of it, up to what was asked for.
-      if (assessment.content === null && this.#untilStale) return undefined;
       if (settled && (assessment.content === null || assessment.key !== settled.key(i))) changed.add(name);
       if (isIntermediate(node)) continue;
       const looked = this.#look(node, assessment.content);

@@ -7,6 +7,7 @@ import type { Digest } from '../model/digest.js';
 import { ResError } from '../model/error.js';
 import { spoilLooks } from '../model/looks.js';
 import { ActionCache } from '../store/action-cache.js';
+import type { KeyedLog } from '../store/keyed-log.js';
 import type { LockOptions } from '../store/lock.js';
 import { register, registrations, renew } from '../store/registry.js';
 import { joinStore, type Membership, sweepStore } from '../store/sharing.js';
@@ -114,9 +115,9 @@ export class SharedStore {
 }
 
 /** Nothing of a workspace that is gone or that this user may not look into. */
-function outputsOf(workspace: string): readonly [string, OutputRecord][] {
+function outputsOf(workspace: string): readonly KeyedLog<OutputRecord>[] {
   try {
-    return [...openOutputs(join(workspace, '.res', 'state'), workspace).entries()];
+    return [openOutputs(join(workspace, '.res', 'state'), workspace)];
   } catch (error) {
     if (error instanceof ResError) return [];
     throw error;

@@ -144,6 +144,13 @@ export class KeyedLog<V> {
     }
   }
 
+  /** For who looks for something in all of them: the JSON of each that was not asked for yet, not checked, and the others. */
+  *texts(): IterableIterator<[string, string | Decoded<V>]> {
+    const cut = this.#entries.cutter();
+    for (const [key, entry] of this.#entries)
+      yield [this.#named(key), entry instanceof Decoded ? entry : cut(entry).text];
+  }
+
   #written(name: string): string {
     const { root } = this.#options;
     return root !== undefined && name.startsWith(`${root}/`) ? name.slice(root.length + 1) : name;

@@ -113,14 +113,19 @@ export function openOutputs(dir: string, root?: string): KeyedLog<OutputRecord> 
   });
 }
 
-/** Where outputs have each content, as recorded. */
-export function pathsByDigest(outputs: Iterable<readonly [string, OutputRecord]>): Map<Digest, string[]> {
+const DIGEST = /"digest":"((?:sha256|tree):[0-9a-f]{64})"/;
+
+/** Where outputs have each content, as recorded. Of very many records most are only searched, and not parsed. */
+export function pathsByDigest(logs: Iterable<KeyedLog<OutputRecord>>): Map<Digest, string[]> {
   const found = new Map<Digest, string[]>();
-  for (const [path, { digest }] of outputs) {
-    const paths = found.get(digest);
-    if (paths) paths.push(path);
-    else found.set(digest, [path]);
-  }
+  for (const log of logs)
+    for (const [path, record] of log.texts()) {
+      const digest = typeof record === 'string' ? DIGEST.exec(record)?.[1] : record.value.digest;
+      if (!isDigest(digest)) continue;
+      const paths = found.get(digest);
+      if (paths) paths.push(path);
+      else found.set(digest, [path]);
+    }
   return found;
 }
 
