@@ -2,7 +2,7 @@
 import type { BuildRecord, RecordedChange, RecordedChanges, RecordedNode } from '../model/build-record.js';
 import { canonicalJson } from '../model/json.js';
 
-type Compared = Pick<BuildRecord, 'manifest' | 'environment' | 'nodes'>;
+type Compared = Pick<BuildRecord, 'manifest' | 'environment' | 'nodes' | 'left_out'>;
 
 /**
  * Nodes that only one of the two was about are no change, unless the manifest had or has them only then.
@@ -28,23 +28,25 @@ export function changesSince(
       ...differences('commit', commits(before), commits(now)),
       ...differences('environment', named(environmentBefore), named(environment)),
       ...differences('environment', named(shared(toolsBefore, tools)), named(shared(tools, toolsBefore))),
-      ...nodeChanges(before.nodes, now.nodes, declared),
+      ...nodeChanges(before, now.nodes, declared),
     ],
   };
 }
 
 function nodeChanges(
-  before: readonly RecordedNode[],
+  before: Compared,
   now: readonly RecordedNode[],
   declared: ReadonlySet<string>,
 ): RecordedChange[] {
-  const former = new Map(before.map((node) => [node.name, node]));
+  const former = new Map(before.nodes.map((node) => [node.name, node]));
   const changes: RecordedChange[] = [];
   for (const node of now) {
     const { name } = node;
     const was = former.get(name);
     former.delete(name);
     if (!was) {
+      // It may have been there, and fresh.
+      if (before.left_out > 0) continue;
       changes.push({ what: 'node', name, was: null, now: node.kind });
       continue;
     }

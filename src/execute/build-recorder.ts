@@ -35,6 +35,8 @@ import { poolLimits } from './pools.js';
 
 /** A build in trouble may say a lot. */
 const MOST_NOTICES = 200;
+/** Of more nodes than these a record holds only what is worth telling: it costs what the build did, not what the graph has. */
+const MOST_NODES = 1000;
 const NO_BYTES: RecordedBytes = { downloaded: 0, read: 0, written: 0 };
 
 interface Running {
@@ -182,6 +184,7 @@ export class BuildRecorder {
       sha256Of(lockFile),
     ]);
     const options = this.#asked();
+    const leftOut = (this.#plan?.nodes.size ?? 0) - nodes.length;
     const idle = nodes.filter(({ runs }) => runs.length === 0);
     const failed = 'error' in end ? end.error : undefined;
     const record: Omit<BuildRecord, 'changes'> = {
@@ -222,6 +225,7 @@ export class BuildRecorder {
       },
       pools: poolLimits(options.jobs, manifest.pools),
       nodes,
+      left_out: leftOut,
       notices: this.#notices,
       bytes: nodes.reduce(
         (sum, { bytes }) => ({
@@ -232,7 +236,7 @@ export class BuildRecorder {
         NO_BYTES,
       ),
       cache: {
-        fresh: nodes.filter(({ outcome }) => outcome === 'fresh').length,
+        fresh: leftOut + nodes.filter(({ outcome }) => outcome === 'fresh').length,
         restored: nodes.filter(({ outcome }) => outcome === 'restored').length,
         ran: nodes.filter(({ outcome }) => outcome === 'ran').length,
         saved_ms: nodes
@@ -264,11 +268,12 @@ export class BuildRecorder {
     if (!plan) return [];
     const { graph } = this.#workspace;
     const touched = new Set(plan.steps.flatMap(({ node, through }) => [...through, node]));
+    const told = this.#told(plan, touched);
     const contents = new Map<string, Content | null>();
     const nodes: RecordedNode[] = [];
     for (const [name, planned] of plan.nodes) {
       const node = graph.nodes.get(name);
-      if (!node) continue;
+      if (!node || told?.has(name) === false) continue;
       const ended = this.#outcomes.get(name);
       const outcome = ended ?? ('error' in end && touched.has(name) ? 'waiting' : 'fresh');
       const content =
@@ -304,6 +309,15 @@ export class BuildRecorder {
       });
     }
     return nodes;
+  }
+
+  /** The nodes that are told of; undefined: all. */
+  #told(plan: Plan, touched: ReadonlySet<string>): ReadonlySet<string> | undefined {
+    if (plan.nodes.size <= MOST_NODES) return undefined;
+    const told = new Set([...touched, ...this.#outcomes.keys()]);
+    for (const name of [...told])
+      for (const { node } of this.#workspace.graph.nodes.get(name)?.references ?? []) told.add(node);
+    return told;
   }
 
   /** What a node has now that it was made. */

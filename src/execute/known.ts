@@ -32,7 +32,10 @@ export class Known {
   }
 
   content(name: string): Content | undefined {
-    return this.#contents.get(name) ?? this.planned(name) ?? undefined;
+    const planned = this.#contents.has(name) ? null : this.planned(name);
+    // Who uses a shared store says what he counts on before he looks for it.
+    if (planned) this.learn(name, planned);
+    return this.#contents.get(name);
   }
 
   /** Of the nodes that came up. */
@@ -41,7 +44,7 @@ export class Known {
   }
 
   learn(name: string, content: Content): void {
-    const before = this.content(name);
+    const before = this.#contents.get(name) ?? this.planned(name);
     // Made anew it gave something else, and so what follows from it is something else.
     if (before?.some(({ digest }, i) => digest !== content[i]?.digest)) {
       this.#actions.clear();

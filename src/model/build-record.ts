@@ -42,8 +42,13 @@ export interface BuildRecord {
   readonly environment: RecordedEnvironment;
   /** How much runs at a time. */
   readonly pools: Readonly<Record<RecordedPool | 'jobs', number>>;
-  /** All that was asked for and what that is made of, inputs first. Empty when the build was stopped before it had a plan. */
+  /**
+   * All that was asked for and what that is made of, inputs first; of a large graph only what was not fresh, and the direct inputs of
+   * that. Empty when the build was stopped before it had a plan.
+   */
   readonly nodes: readonly RecordedNode[];
+  /** How many fresh nodes are not in it. */
+  readonly left_out: number;
   readonly notices: readonly {
     readonly at_ms: number;
     readonly node: string | null;

@@ -94,7 +94,7 @@ function cards(record: BuildRecord, critical: readonly PathStep[]): string {
   const words = (['ran', 'restored', 'fresh', 'failed', 'skipped', 'unfinished', 'waiting'] as const)
     .filter((outcome) => counts[outcome] > 0)
     .map((outcome) => `${counts[outcome]} ${outcome}`);
-  const total = record.nodes.length;
+  const total = record.nodes.length + record.left_out;
   const spared = cache.fresh + cache.restored;
   const all: readonly (readonly [string, string, string])[] = [
     ['Time', formatDuration(duration_ms), `critical path ${formatDuration(pathTime(critical))}`],
@@ -190,7 +190,7 @@ function poolTable({ nodes, pools, duration_ms }: BuildRecord): string {
   return table(['Pool', '>Places', '>Runs', '>Busy', '>Of the time that there was'], rows, 'Table of pools');
 }
 
-function nodesSection({ nodes }: BuildRecord): string {
+function nodesSection({ nodes, left_out }: BuildRecord): string {
   if (nodes.length === 0) return '';
   const size = (bytes: number) => (bytes === 0 ? '' : formatBytes(bytes));
   const rows = nodes.map(({ name, kind, outcome, reasons, bytes, last_ms, content }) => [
@@ -205,7 +205,7 @@ function nodesSection({ nodes }: BuildRecord): string {
     size(bytes.written),
   ]);
   return `<section aria-labelledby="nodes"><h2 id="nodes">Nodes</h2>
-${table(['Node', 'Kind', 'Outcome', 'Why', '>Size', '>Last run', '>Downloaded', '>Read', '>Written'], rows, 'Table of nodes')}</section>`;
+${table(['Node', 'Kind', 'Outcome', 'Why', '>Size', '>Last run', '>Downloaded', '>Read', '>Written'], rows, 'Table of nodes')}${left_out === 0 ? '' : `<p>${left_out} more were fresh.</p>`}</section>`;
 }
 
 /** What the outputs are, and what they come from. */

@@ -42,11 +42,11 @@ function buildJson(record: BuildRecord): HistoryBuildJson {
   };
 }
 
-export function outcomeCounts({ nodes }: BuildRecord): Readonly<Record<RecordedOutcome, number>> {
+export function outcomeCounts({ nodes, left_out }: BuildRecord): Readonly<Record<RecordedOutcome, number>> {
   const counts: Record<RecordedOutcome, number> = {
     ran: 0,
     restored: 0,
-    fresh: 0,
+    fresh: left_out,
     failed: 0,
     skipped: 0,
     unfinished: 0,

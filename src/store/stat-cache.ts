@@ -202,7 +202,8 @@ export class StatCache {
       // A file changed just now: waiting a tick here saves reading it again in the next build.
       let at = this.#clock.read(dev);
       const soon = trustedFrom(before, at);
-      if (at < soon && soon - at <= FINE_TICK) at = await this.#clock.passed(dev, soon);
+      if (at < soon && soon - at <= FINE_TICK + BigInt(CLOCK_AGE) * 1_000_000n)
+        at = await this.#clock.passed(dev, soon);
       let known: Known;
       try {
         known = await read();

@@ -47,6 +47,36 @@ default: [out]
 const open = () => openScene({ 'resources.yaml': MANIFEST, 'a.txt': 'a\n', 'b.txt': 'bb\n' });
 
 describe('the record of a build', () => {
+  it('of a large graph tells of what was done and its inputs, and how many more were fresh', async () => {
+    const names = Array.from({ length: 1100 }, (_, i) => `s${i}`);
+    const scene = openScene({
+      'resources.yaml': `res: 1
+artifacts:
+  changing: { path: b.txt }
+${names.map((name) => `  ${name}: { path: a.txt }\n`).join('')}targets:
+  one: { merge: [s0, changing], output: one }
+  all: { merge: [${names.join(', ')}], output: all }
+`,
+      'a.txt': 'a\n',
+      'b.txt': 'b\n',
+    });
+    await scene.built();
+    expect((await lastOf(scene)).left_out).toBe(0);
+    writeFileSync(scene.work.path('b.txt'), 'another\n');
+    await scene.built();
+    const record = await lastOf(scene);
+    expect(record.nodes.map(({ name }) => name)).toEqual(['changing', 's0', 'one']);
+    expect(record).toMatchObject({ left_out: 1100, cache: { ran: 1, fresh: 1102 } });
+    // What is left out is not gone, and what is told of again is not new.
+    expect(record.changes?.entries.map(({ what, name }) => [what, name])).toEqual([
+      ['content', 'changing'],
+      ['content', 'one'],
+    ]);
+    expect((await scene.run(['report'])).stdout).toContain('1100 more were fresh');
+    await scene.built(['-B', 'all']);
+    expect((await lastOf(scene)).changes?.entries).toEqual([]);
+  });
+
   it('tells what ran when and for what reason, what it read and wrote, and in what surroundings', async () => {
     const scene = open();
     await scene.built();

@@ -80,6 +80,7 @@ export function buildRecord(nodes: readonly RecordedNode[]): BuildRecord {
     },
     pools: { jobs: 2, network: 4, disk: 2, cpu: 2 },
     nodes,
+    left_out: 0,
     notices: [],
     bytes: { downloaded: 0, read: 0, written: 0 },
     cache: { fresh: 0, restored: 0, ran: nodes.length, saved_ms: 0, saved_download_bytes: 0 },
