@@ -1,10 +1,10 @@
 // The commands, their flags and the manifest's params as one commander program.
 import { Argument, Command, Option } from 'commander';
 import type { ParamDeclaration } from '../model/manifest.js';
+import { version } from '../store/package.js';
 import { type CommandSpec, commands } from './commands.js';
 import { commonOptions, helpOption, option, setOption } from './flags.js';
 import type { Host } from './host.js';
-import { version } from './package.js';
 
 type Action = (spec: CommandSpec, args: readonly string[], options: Record<string, unknown>) => Promise<void>;
 

@@ -2,10 +2,10 @@
 import { errorReport } from '../execute/errors.js';
 import { ResError } from '../model/error.js';
 import { type ErrorJson, errorText } from '../report/error.js';
+import { version } from '../store/package.js';
 import type { CommandSpec } from './commands.js';
 import type { Host } from './host.js';
 import { type ColorMode, createOutput, type Output } from './output.js';
-import { version } from './package.js';
 
 /** What was asked for as JSON. */
 export interface Wanted {

@@ -3,6 +3,7 @@ import { closure, namedNodes } from '../../graph/select.js';
 import { ResError } from '../../model/error.js';
 import type { Graph } from '../../model/graph.js';
 import type { Plan } from '../../model/plan.js';
+import { planAround } from '../../plan/around.js';
 import { openWorkspace } from '../../plan/workspace.js';
 import { graphDot } from '../../report/graph-dot.js';
 import { drawing } from '../../report/graph-edges.js';
@@ -10,7 +11,6 @@ import { graphJson } from '../../report/graph-json.js';
 import { graphMermaid } from '../../report/graph-mermaid.js';
 import { graphText } from '../../report/graph-text.js';
 import type { Context } from '../context.js';
-import { planAround } from '../known.js';
 import { loadContextGraph, select } from '../load.js';
 
 export async function run(context: Context, names: readonly string[]): Promise<number> {

@@ -3,8 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { nearest } from '../../manifest/nearest.js';
 import { ResError } from '../../model/error.js';
+import { packageRoot } from '../../store/package.js';
 import type { Context } from '../context.js';
-import { packageRoot } from '../package.js';
 
 interface Template {
   readonly about: string;
