@@ -63,8 +63,8 @@ export function provenance(
   node: string,
   { signal }: Interruptible = {},
 ): Promise<Statement> {
-  const name = checkNode(workspace.graph, node);
   return interruptible([signal], async (signal) => {
+    const name = checkNode(workspace.graph, node);
     const { gatherProvenance } = await import('../execute/provenance.js');
     return provenanceStatement(await gatherProvenance(engineOf(workspace), name, signal), version());
   });
