@@ -1,11 +1,14 @@
 // The library: what the command line does, as typed functions. docs/library.md has examples.
 
 export type { BundleReport } from './execute/bundle.js';
+export type { CheckOptions } from './execute/check.js';
+export type { CleanOptions } from './execute/clean.js';
 export type { Exported, ExportedFile } from './execute/export.js';
+export type { GcOptions } from './execute/gc.js';
+export type { RepairOptions } from './execute/repair.js';
 export type { UnbundleReport } from './execute/unbundle.js';
+export type { UpdateOptions } from './execute/update.js';
 export type { Matrix } from './graph/matrix.js';
-export { closure, selectNodes } from './graph/select.js';
-export { valuesOf, variantOf } from './graph/variants.js';
 export { type BuildOptions, type BuildRun, build, plan } from './library/build.js';
 export {
   type BundleOptions,
@@ -18,18 +21,7 @@ export {
 export type { Interruptible } from './library/interruptible.js';
 export { env, graph, list, provenance, show, status, why } from './library/look.js';
 export type { ShowOptions } from './library/show.js';
-export {
-  type CheckOptions,
-  type CleanOptions,
-  check,
-  clean,
-  type GcOptions,
-  gc,
-  type UpdateOptions,
-  update,
-  type VerifyOptions,
-  verify,
-} from './library/upkeep.js';
+export { check, clean, gc, update, type VerifyOptions, verify } from './library/upkeep.js';
 export { type OpenOptions, open, type Workspace } from './library/workspace.js';
 export { formatDiagnostic } from './manifest/diagnostics.js';
 export type { Action, ActionInput } from './model/action.js';
@@ -62,10 +54,13 @@ export type {
   Reason,
   ReasonCode,
   Step,
+  StepCounts,
 } from './model/plan.js';
 export type {
+  CheckedNode,
   CheckReport,
   CleanReport,
+  Difference,
   GcClass,
   GcReport,
   PlannedBuild,
@@ -82,11 +77,12 @@ export type { Explanation } from './plan/explain.js';
 export { type EnvJson, type EnvReport, envFish, envSh } from './report/env.js';
 export { graphDot } from './report/graph-dot.js';
 export type { Drawing, DrawnNode } from './report/graph-edges.js';
-export { graphJson } from './report/graph-json.js';
+export { type GraphJson, graphJson } from './report/graph-json.js';
 export { graphMermaid } from './report/graph-mermaid.js';
-export { listJson } from './report/list.js';
-export { planJson } from './report/plan.js';
+export { type ListJson, listJson } from './report/list.js';
+export { type PlanJson, type PlanView, planJson } from './report/plan.js';
 export type { ResourceDescriptor, Statement } from './report/provenance.js';
-export { type ShownNode, showJson } from './report/show.js';
-export { statusJson } from './report/status.js';
-export { whyJson } from './report/why.js';
+export type { ReasonJson } from './report/reasons.js';
+export { type ShowJson, type ShownNode, showJson } from './report/show.js';
+export { type OutputJson, type StatusJson, type StatusNodeJson, statusJson } from './report/status.js';
+export { type ExplanationLike, type WhyJson, whyJson } from './report/why.js';

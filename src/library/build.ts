@@ -7,10 +7,10 @@ import { ResError } from '../model/error.js';
 import type { BuildEvent, BuildResult } from '../model/event.js';
 import type { PlannedBuild } from '../model/report.js';
 import { Channel } from './channel.js';
-import { type Interruptible, interruptible } from './interruptible.js';
+import { interruptible } from './interruptible.js';
 import { engineOf, type Workspace } from './workspace.js';
 
-export interface BuildOptions extends Omit<EngineOptions, 'signal' | 'listener'>, Interruptible {
+export interface BuildOptions extends Omit<EngineOptions, 'listener'> {
   /** Refuse variants that do not work with this simulator: ResError `variant-unsupported`. */
   readonly for?: 'qemu' | 'gem5';
 }

@@ -5,11 +5,15 @@ import type { Exported } from '../execute/export.js';
 import type { UnbundleReport } from '../execute/unbundle.js';
 import { selectNodes } from '../graph/select.js';
 import type { Env } from '../model/env.js';
-import type { CrateOptions as EngineCrateOptions } from './crate.js';
 import { type Interruptible, interruptible } from './interruptible.js';
 import { engineOf, type Workspace } from './workspace.js';
 
-export type CrateOptions = Omit<EngineCrateOptions, 'signal'> & Interruptible;
+export interface CrateOptions extends Interruptible {
+  /** Under which licence: a URL, or words. */
+  readonly license?: string;
+  /** Called for each res that is waited for. */
+  readonly onWait?: (holder: string) => void;
+}
 
 export interface BundleOptions extends Interruptible {
   /** Flags that give params the values that the workspace was opened with; noted for those who unpack it. */

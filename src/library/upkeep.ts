@@ -1,21 +1,16 @@
 // What keeps a workspace in order: lock, outputs, store. What does the work is loaded when there is some.
-import type { CheckOptions as EngineCheckOptions } from '../execute/check.js';
-import type { CleanOptions as EngineCleanOptions } from '../execute/clean.js';
-import type { GcOptions as EngineGcOptions } from '../execute/gc.js';
+import type { CheckOptions } from '../execute/check.js';
+import type { CleanOptions } from '../execute/clean.js';
+import type { GcOptions } from '../execute/gc.js';
 import type { RepairOptions } from '../execute/repair.js';
-import type { UpdateOptions as EngineUpdateOptions } from '../execute/update.js';
+import type { UpdateOptions } from '../execute/update.js';
 import { selectNodes } from '../graph/select.js';
 import type { CheckReport, CleanReport, GcReport, UpdateReport, VerifyReport } from '../model/report.js';
 import { readUserConfig } from '../store/user-config.js';
-import { type Interruptible, interruptible } from './interruptible.js';
+import { interruptible } from './interruptible.js';
 import { engineOf, type Workspace } from './workspace.js';
 
-export type UpdateOptions = Omit<EngineUpdateOptions, 'signal'> & Interruptible;
-export type CheckOptions = Omit<EngineCheckOptions, 'signal'> & Interruptible;
-export type CleanOptions = Omit<EngineCleanOptions, 'signal'> & Interruptible;
-export type GcOptions = Omit<EngineGcOptions, 'signal'> & Interruptible;
-
-export interface VerifyOptions extends Omit<RepairOptions, 'signal'>, Interruptible {
+export interface VerifyOptions extends RepairOptions {
   /** Mend what is damaged or missing, and build the nodes; the other options but `onProgress` are for that. */
   readonly repair?: boolean;
 }
