@@ -9,6 +9,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 /** From top to bottom. Folders in one row do not import each other. */
 const LAYERS = [
   ['cli'],
+  ['library'],
   ['report', 'execute'],
   ['plan'],
   ['kinds', 'sources'],

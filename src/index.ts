@@ -1,61 +1,84 @@
-// The library: everything that the command line does, as typed functions.
-//
-//   const graph = loadGraph({ file, cwd, set: {}, env: process.env, kinds: references });
-//   const workspace = openWorkspace({ graph, env: process.env });
-//   const result = await build(workspace, selectNodes(graph, []), { listener: console.log });
+// The library: what the command line does, as typed functions. docs/library.md has examples.
 
-export type { BuildOptions } from './execute/api.js';
-export { build, planBuild } from './execute/build.js';
-export { type BundleReport, bundle } from './execute/bundle.js';
-export { type CheckOptions, check } from './execute/check.js';
-export { clean } from './execute/clean.js';
-export { type Exported, exportNodes } from './execute/export.js';
-export { type GcOptions, gc } from './execute/gc.js';
-export { gatherProvenance } from './execute/provenance.js';
-export { type RepairOptions, repair } from './execute/repair.js';
-export { openShell, type Shell } from './execute/shell.js';
-export { type UnbundleReport, unbundle } from './execute/unbundle.js';
-export { update } from './execute/update.js';
-export { verify } from './execute/verify.js';
-export { type GraphRequest, loadGraph } from './graph/load.js';
+export type { BundleReport } from './execute/bundle.js';
+export type { CheckOptions } from './execute/check.js';
+export type { CleanOptions } from './execute/clean.js';
+export type { Exported, ExportedFile } from './execute/export.js';
+export type { GcOptions } from './execute/gc.js';
+export type { RepairOptions } from './execute/repair.js';
+export type { UnbundleReport } from './execute/unbundle.js';
+export type { UpdateOptions } from './execute/update.js';
 export type { Matrix } from './graph/matrix.js';
-export { closure, namedNodes, selectNodes } from './graph/select.js';
-export { checkVariants, variantOf } from './graph/variants.js';
-export { findManifest } from './manifest/find.js';
-export { readParams } from './manifest/params.js';
-export type { Action, Trace } from './model/action.js';
+export { type BuildOptions, type BuildRun, build, plan } from './library/build.js';
+export {
+  type BundleOptions,
+  bundle,
+  type CrateOptions,
+  exportCrate,
+  type UnbundleOptions,
+  unbundle,
+} from './library/give-away.js';
+export type { Interruptible } from './library/interruptible.js';
+export { env, graph, list, provenance, show, status, why } from './library/look.js';
+export type { ShowOptions } from './library/show.js';
+export { check, clean, gc, update, type VerifyOptions, verify } from './library/upkeep.js';
+export { type OpenOptions, open, type Workspace } from './library/workspace.js';
+export { formatDiagnostic } from './manifest/diagnostics.js';
+export type { Action, ActionInput } from './model/action.js';
 export type { BuildRecord, RecordedNode } from './model/build-record.js';
 export type { Content, Item } from './model/content.js';
 export type { Diagnostic, Location } from './model/diagnostic.js';
 export type { Digest } from './model/digest.js';
 export type { Env } from './model/env.js';
-export { type ErrorCode, type FailedCommand, ResError } from './model/error.js';
-export type { BuildEvent, BuildResult, ErrorReport, EventListener, Work } from './model/event.js';
+export { type ErrorCode, type ErrorDetails, type FailedCommand, ResError } from './model/error.js';
+export type { BuildEvent, BuildResult, Change, ErrorReport, EventListener, Work } from './model/event.js';
 export type { Graph } from './model/graph.js';
-export type { Lock, LockEntry, LockedFile } from './model/lock.js';
-export type { Manifest, ParamDeclaration } from './model/manifest.js';
-export type { Node, NodeDeclaration, Variant } from './model/node.js';
-export type { NodePlan, NodeState, Plan, Reason, ReasonCode, Step } from './model/plan.js';
+export type { Json, JsonObject } from './model/json.js';
+export type { LockEntry, LockedFile } from './model/lock.js';
+export type { Manifest, Mirror, ParamDeclaration } from './model/manifest.js';
 export type {
+  Keep,
+  NamedOutput,
+  Node,
+  NodeDeclaration,
+  NodeSection,
+  Reference,
+  Variant,
+  Verify,
+} from './model/node.js';
+export type {
+  BlockedOutput,
+  NodePlan,
+  NodeState,
+  Plan,
+  PlannedOutput,
+  Reason,
+  ReasonCode,
+  Step,
+  StepCounts,
+} from './model/plan.js';
+export type {
+  CheckedNode,
   CheckReport,
   CleanReport,
+  Difference,
+  GcClass,
   GcReport,
   PlannedBuild,
   Provenance,
+  ProvenanceFile,
+  ProvenanceSource,
+  ProvenanceStep,
   RepairReport,
   SpaceEstimate,
   UpdateReport,
   VerifyReport,
 } from './model/report.js';
-export { type Explanation, explain } from './plan/explain.js';
-export { type PlanOptions, planNodes } from './plan/plan.js';
-export { lastRun } from './plan/record.js';
-export { references } from './plan/registry.js';
-export { openWorkspace, type Workspace } from './plan/workspace.js';
+export type { Explanation } from './plan/explain.js';
 export { buildReport } from './report/build-report.js';
-export { type EnvReport, envReport } from './report/env.js';
+export { type EnvJson, type EnvReport, envFish, envSh } from './report/env.js';
 export { graphDot } from './report/graph-dot.js';
-export { type Drawing, drawing } from './report/graph-edges.js';
+export type { Drawing, DrawnNode } from './report/graph-edges.js';
 export { type GraphJson, graphJson } from './report/graph-json.js';
 export { graphMermaid } from './report/graph-mermaid.js';
 export { graphNodes } from './report/graph-nodes.js';
@@ -63,10 +86,10 @@ export { graphPage } from './report/graph-page.js';
 export { graphSvg } from './report/graph-svg.js';
 export { type HistoryJson, historyJson } from './report/history.js';
 export { type ListJson, listJson } from './report/list.js';
-export { type PlanJson, planJson } from './report/plan.js';
-export { provenanceStatement, type Statement } from './report/provenance.js';
-export { type Crate, roCrate } from './report/ro-crate.js';
-export { type ShowJson, showJson } from './report/show.js';
-export { type StatusJson, statusJson } from './report/status.js';
-export { type WhyJson, whyJson } from './report/why.js';
+export { type PlanJson, type PlanView, planJson } from './report/plan.js';
+export type { ResourceDescriptor, Statement } from './report/provenance.js';
+export type { ReasonJson } from './report/reasons.js';
+export { type ShowJson, type ShownNode, showJson } from './report/show.js';
+export { type OutputJson, type StatusJson, type StatusNodeJson, statusJson } from './report/status.js';
+export { type ExplanationLike, type WhyJson, whyJson } from './report/why.js';
 export { buildIds, lastBuild, readBuild } from './store/build-records.js';

@@ -1,5 +1,5 @@
 // The manifest that a command is about, as a graph, as an open workspace, and as the nodes that were asked for.
-import { namedNodes, selectNodes } from '../graph/select.js';
+import { selectNodes } from '../graph/select.js';
 import { findManifest } from '../manifest/find.js';
 import { ResError } from '../model/error.js';
 import type { Graph } from '../model/graph.js';
@@ -39,16 +39,9 @@ export async function openContextWorkspace(context: Context): Promise<Workspace>
   return workspace;
 }
 
+export { checkNode } from '../graph/select.js';
+
 /** The nodes named, or the default ones; groups taken apart. Throws ResError `unknown-node`. */
 export function select(graph: Graph, names: readonly string[]): readonly string[] {
   return selectNodes(graph, names);
-}
-
-/** The one node named. Throws ResError `unknown-node`; `usage` for a name that several have with --matrix. */
-export function checkNode(graph: Graph, name: string): string {
-  const [first, ...others] = namedNodes(graph, [name]);
-  if (first !== undefined && others.length === 0) return first;
-  throw new ResError('usage', `\`${name}\` is ${others.length + 1} nodes with --matrix`, {
-    hint: `name one of them: ${[first, ...others].slice(0, 20).join(' ')}${others.length >= 20 ? ' …' : ''}`,
-  });
 }

@@ -2,23 +2,20 @@
 import { Argument, Command, Option } from 'commander';
 import type { ParamDeclaration } from '../model/manifest.js';
 import { version } from '../store/package.js';
+import { environment } from './around.js';
 import { type CommandSpec, commands } from './commands.js';
 import { commonOptions, helpOption, option, setOption } from './flags.js';
 import type { Host } from './host.js';
 
 type Action = (spec: CommandSpec, args: readonly string[], options: Record<string, unknown>) => Promise<void>;
 
-const ENVIRONMENT = `
-Environment:
-  GITHUB_TOKEN, GH_TOKEN    a token, for private repositories and more calls
-  GITHUB_API_URL            another server than api.github.com
-  HTTP_PROXY, HTTPS_PROXY, NO_PROXY, NODE_EXTRA_CA_CERTS
-  RES_MIRRORS               mirrors of URLs: FROM=TO[,TO...];FROM=TO...
-  RES_PARAM_<NAME>          the value of a param
-  RES_SANDBOX               auto, off or require: as --sandbox
-  RES_STALL_TIMEOUT         seconds without a byte before a retry (30)
-  RES_STORE                 where the store lies (.res/store)
-  XDG_CONFIG_HOME           where your res/config.yaml lies (~/.config)`;
+/** Names that are longer stand alone. */
+const NAMES = 26;
+
+function environmentHelp(): string {
+  const lines = environment.map(({ names, what }) => `  ${names.join(', ').padEnd(NAMES)}${what}`.trimEnd());
+  return ['', 'Environment:', ...lines].join('\n');
+}
 
 /**
  * @param assigned gets the params that the command line sets, in its order
@@ -53,7 +50,7 @@ export function createProgram(
       outputError: () => undefined,
     });
   addCommonFlags(program, true, params, assigned);
-  program.addHelpText('after', ENVIRONMENT);
+  program.addHelpText('after', environmentHelp);
   program.addHelpText('after', '\nRun `res COMMAND --help` for the flags of a command.');
   for (const spec of commands) {
     const command = program

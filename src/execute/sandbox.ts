@@ -145,6 +145,7 @@ async function works(sandbox: Sandbox, env: Env): Promise<boolean> {
       cwd: scratch,
       stdin: 'ignore',
       reject: false,
+      cleanup: false,
       timeout: 10_000,
       extendEnv: false,
       env: { PATH: env.PATH, LANG: 'C.UTF-8' },

@@ -38,6 +38,15 @@ export function namedNodes(graph: Graph, names: readonly string[]): readonly str
   return found.flat();
 }
 
+/** The one node named. Throws ResError `unknown-node`; `usage` for a name that several have with --matrix. */
+export function checkNode(graph: Graph, name: string): string {
+  const [first, ...others] = namedNodes(graph, [name]);
+  if (first !== undefined && others.length === 0) return first;
+  throw new ResError('usage', `\`${name}\` is ${others.length + 1} nodes with --matrix`, {
+    hint: `name one of them: ${[first, ...others].slice(0, 20).join(' ')}${others.length >= 20 ? ' …' : ''}`,
+  });
+}
+
 function nodesCalled(graph: Graph, name: string): readonly string[] {
   if (graph.nodes.has(name)) return [name];
   const plain = plainName(name);

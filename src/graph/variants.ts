@@ -1,5 +1,6 @@
 // The support table: which row of a node's `variants` holds, and what to say about it.
 import { ResError } from '../model/error.js';
+import type { BuildEvent } from '../model/event.js';
 import type { Graph } from '../model/graph.js';
 import type { Node, NodeDeclaration, Variant } from '../model/node.js';
 import { closure } from './select.js';
@@ -89,4 +90,18 @@ function combination(when: ParamValues): string {
 function flags(when: ParamValues): string {
   const parts = Object.entries(when).map(([name, value]) => `--${name} ${value}`);
   return parts.length === 0 ? 'any' : parts.join(' ');
+}
+
+/**
+ * `checkVariants` as what a build tells before it does anything: one warning for all nodes, or none. Throws ResError
+ * `variant-unsupported` when one does not work with the simulator.
+ */
+export function variantWarnings(
+  graph: Graph,
+  names: readonly string[],
+  simulator: string | undefined,
+): readonly BuildEvent[] {
+  const warnings = checkVariants(graph, names, simulator);
+  if (warnings.length === 0) return [];
+  return [{ type: 'warning', message: warnings.join('; '), hint: '`res list` shows the variants.' }];
 }

@@ -70,6 +70,8 @@ export class Tools {
     const answer = await execa(path, ['--version'], {
       stdin: 'ignore',
       reject: false,
+      // It would listen to signals of the whole process, which may be a user's of the library.
+      cleanup: false,
       timeout: 10_000,
       extendEnv: false,
       env: { PATH: this.#env.PATH, HOME: this.#env.HOME, LANG: 'C.UTF-8' },

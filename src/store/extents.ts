@@ -28,6 +28,7 @@ export async function dataExtents(
     ['map', '-U', '--output=json', '-f', 'raw', resolve(path)],
     {
       reject: false,
+      cleanup: false,
       stdin: 'ignore',
       ...(o.signal ? { cancelSignal: o.signal } : {}),
     },

@@ -1,6 +1,7 @@
 // `res build`: bring nodes up to date.
 import { resolve } from 'node:path';
 import { build } from '../../execute/build.js';
+import { variantWarnings } from '../../graph/variants.js';
 import { ResError } from '../../model/error.js';
 import type { BuildResult, EventListener } from '../../model/event.js';
 import type { Workspace } from '../../plan/workspace.js';
@@ -9,7 +10,6 @@ import type { Context } from '../context.js';
 import { createBuildFace } from '../faces/create.js';
 import { openContextWorkspace, select } from '../load.js';
 import { openTrace } from '../trace-file.js';
-import { variantWarnings } from '../variants.js';
 
 export async function run(context: Context, names: readonly string[]): Promise<number> {
   const { flags, out } = context;

@@ -1,10 +1,7 @@
 // `res export DIR`: a folder to publish.
-import { basename, resolve } from 'node:path';
-import { exportNodes } from '../../execute/export.js';
+import { resolve } from 'node:path';
+import { exportAsCrate } from '../../library/crate.js';
 import { count, formatBytes } from '../../report/format.js';
-import { provenanceStatement } from '../../report/provenance.js';
-import { CRATE_FILE, roCrate } from '../../report/ro-crate.js';
-import { version } from '../../store/package.js';
 import type { Context } from '../context.js';
 import { openContextWorkspace, select } from '../load.js';
 
@@ -12,16 +9,8 @@ export async function run(context: Context, [folder = '', ...names]: readonly st
   const { flags, out, err } = context;
   const workspace = await openContextWorkspace(context);
   const dir = resolve(context.cwd, folder);
-  const about = {
-    name: workspace.graph.manifest.name ?? basename(workspace.graph.manifest.dir),
+  const exported = await exportAsCrate(workspace, select(workspace.graph, names), dir, {
     license: flags.license,
-    published: Date.now(),
-    version: version(),
-  };
-  const exported = await exportNodes(workspace, select(workspace.graph, names), dir, {
-    name: CRATE_FILE,
-    statement: (provenance) => provenanceStatement(provenance, about.version),
-    describe: (content) => roCrate(content, about),
     signal: context.interruptible(),
     onWait: (holder) => {
       if (!flags.quiet) err.line(`waiting for ${holder}`);

@@ -4,6 +4,7 @@ import { closure, namedNodes } from '../../graph/select.js';
 import { ResError } from '../../model/error.js';
 import type { Graph } from '../../model/graph.js';
 import type { Plan } from '../../model/plan.js';
+import { planAround } from '../../plan/around.js';
 import { lastRun } from '../../plan/record.js';
 import { openWorkspace, type Workspace } from '../../plan/workspace.js';
 import { graphDot } from '../../report/graph-dot.js';
@@ -13,7 +14,6 @@ import { graphMermaid } from '../../report/graph-mermaid.js';
 import { graphText } from '../../report/graph-text.js';
 import { cachePlace } from '../cache-folder.js';
 import type { Context } from '../context.js';
-import { planAround } from '../known.js';
 import { loadContextGraph, select } from '../load.js';
 import { showFile } from '../open-file.js';
 

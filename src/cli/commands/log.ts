@@ -1,8 +1,7 @@
 // `res log NODE`: what its last run printed.
 import { createReadStream, existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { ResError } from '../../model/error.js';
-import type { Workspace } from '../../plan/workspace.js';
+import { logFile } from '../../plan/record.js';
 import type { Context } from '../context.js';
 import { checkNode, openContextWorkspace } from '../load.js';
 
@@ -23,9 +22,4 @@ export async function run(context: Context, [name = '']: readonly string[]): Pro
     if (!taken) break;
   }
   return 0;
-}
-
-/** Absolute; the file need not exist. */
-export function logFile({ paths }: Workspace, name: string): string {
-  return join(paths.logs, `${name}.log`);
 }

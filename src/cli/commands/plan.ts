@@ -1,10 +1,10 @@
 // `res plan`: what a build would do, in order, and why. Nothing is touched.
 import { planBuild } from '../../execute/build.js';
+import { variantWarnings } from '../../graph/variants.js';
 import { planJson, planText } from '../../report/plan.js';
 import type { Context } from '../context.js';
 import { createBuildFace } from '../faces/create.js';
 import { openContextWorkspace, select } from '../load.js';
-import { variantWarnings } from '../variants.js';
 
 export async function run(context: Context, names: readonly string[]): Promise<number> {
   const { flags, out } = context;

@@ -1,9 +1,10 @@
 // `res why NODE`: the full reason of its state, from the root cause on.
+
+import { planAround } from '../../plan/around.js';
 import { explain } from '../../plan/explain.js';
 import { lastRun } from '../../plan/record.js';
 import { whyJson, whyText } from '../../report/why.js';
 import type { Context } from '../context.js';
-import { planAround } from '../known.js';
 import { checkNode, openContextWorkspace } from '../load.js';
 
 export async function run(context: Context, [asked = '']: readonly string[]): Promise<number> {

@@ -18,8 +18,9 @@ import {
   type PageNode,
   type PageState,
 } from '../../model/page.js';
+import { planAround } from '../../plan/around.js';
 import { explain } from '../../plan/explain.js';
-import { lastRun } from '../../plan/record.js';
+import { lastRun, logFile } from '../../plan/record.js';
 import { openWorkspace, type Workspace } from '../../plan/workspace.js';
 import { resultText } from '../../report/build.js';
 import { formatBytes, formatDone, formatDuration } from '../../report/format.js';
@@ -27,9 +28,7 @@ import { graphNodes } from '../../report/graph-nodes.js';
 import { plainPaint } from '../../report/paint.js';
 import { oneLine } from '../../report/text.js';
 import { whyText } from '../../report/why.js';
-import { logFile } from '../commands/log.js';
 import type { Context } from '../context.js';
-import { planAround } from '../known.js';
 import { loadContextGraph } from '../load.js';
 
 /** Of a log that is shown. */
