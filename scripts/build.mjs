@@ -12,6 +12,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -64,7 +65,10 @@ async function bundle(root, outdir) {
     format: 'esm',
     banner: { js: REQUIRE },
     // What is kept between runs holds for one build of the program (src/cli/build-id.ts).
-    define: { RES_BUILD: JSON.stringify(sourcesDigest(root)) },
+    define: {
+      RES_BUILD: JSON.stringify(sourcesDigest(root)),
+      RES_VERSION: JSON.stringify(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version),
+    },
     // For `node --enable-source-maps`; without it they cost nothing.
     sourcemap: 'linked',
     sourcesContent: false,

@@ -2,6 +2,7 @@
 import { errorReport } from '../execute/errors.js';
 import { ResError } from '../model/error.js';
 import { type ErrorJson, errorText } from '../report/error.js';
+import { errorCode, ioError } from '../store/files.js';
 import { version } from '../store/package.js';
 import type { CommandSpec } from './commands.js';
 import type { Host } from './host.js';
@@ -35,9 +36,10 @@ export function wanted(argv: readonly string[], spec: CommandSpec | undefined): 
  * @returns the exit status
  */
 export function endWith(
-  error: unknown,
+  thrown: unknown,
   o: { readonly answer: Wanted; readonly host: Host; readonly color: ColorMode },
 ): number {
+  const error = ofTheMachine(thrown);
   const { json, events } = o.answer;
   const open = (stream: NodeJS.WriteStream) =>
     createOutput(stream, { color: o.color, env: o.host.env, cwd: o.host.cwd });
@@ -45,6 +47,14 @@ export function endWith(
   if (events) open(json ? o.host.stdout : o.host.stderr).line(JSON.stringify(report));
   else if (json) open(o.host.stdout).json(report);
   return events && !json ? exitStatus(error) : reportError(error, open(o.host.stderr));
+}
+
+/** Where too few files may be open, anything may fail, also to read the program itself: no bug. */
+function ofTheMachine(error: unknown): unknown {
+  const code = errorCode(error);
+  if (error instanceof ResError || (code !== 'EMFILE' && code !== 'ENFILE')) return error;
+  const path = error instanceof Error && 'path' in error ? String(error.path) : 'a file';
+  return ioError(error, 'cannot open', path);
 }
 
 /** Writes what went wrong, for a person. @returns the exit status */

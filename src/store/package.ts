@@ -11,7 +11,11 @@ export function packageRoot(): string {
   }
 }
 
+/** Put in when the program is compiled: an error is told with it, also where no file can be opened any more. */
+declare const RES_VERSION: string | undefined;
+
 export function version(): string {
+  if (typeof RES_VERSION === 'string') return RES_VERSION;
   const parsed: unknown = JSON.parse(readFileSync(join(packageRoot(), 'package.json'), 'utf8'));
   if (typeof parsed === 'object' && parsed !== null && 'version' in parsed) return String(parsed.version);
   throw new Error('package.json has no version');

@@ -1,4 +1,5 @@
 // What the live page shows: the graph with the states of its nodes, and the build that runs, if one does.
+
 import { existsSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
@@ -18,9 +19,9 @@ import {
   type PageNode,
   type PageState,
 } from '../../model/page.js';
-import { planAround } from '../../plan/around.js';
+import { planAround, planAround } from '../../plan/around.js';
 import { explain } from '../../plan/explain.js';
-import { lastRun, logFile } from '../../plan/record.js';
+import { lastRun, logFile, logFile } from '../../plan/record.js';
 import { openWorkspace, type Workspace } from '../../plan/workspace.js';
 import { resultText } from '../../report/build.js';
 import { formatBytes, formatDone, formatDuration } from '../../report/format.js';
