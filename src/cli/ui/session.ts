@@ -19,9 +19,9 @@ import {
   type PageNode,
   type PageState,
 } from '../../model/page.js';
-import { planAround, planAround } from '../../plan/around.js';
+import { planAround } from '../../plan/around.js';
 import { explain } from '../../plan/explain.js';
-import { lastRun, logFile, logFile } from '../../plan/record.js';
+import { lastRun, logFile } from '../../plan/record.js';
 import { openWorkspace, type Workspace } from '../../plan/workspace.js';
 import { resultText } from '../../report/build.js';
 import { formatBytes, formatDone, formatDuration } from '../../report/format.js';
