@@ -18,10 +18,11 @@ import {
   type Block,
   commandsOf,
   DOCS,
+  linksOf,
   normalise,
-  proseOf,
   readDocument,
   readDocuments,
+  replaceBlock,
   runSession,
   sectionOf,
 } from './rig/documents.js';
@@ -191,17 +192,12 @@ describe('the page about the command line', () => {
     let text = CLI.text;
     for (const block of sessions) {
       const dir = places.get(block.info) ?? quickstart;
-      const session = runSession(commandsOf(block), dir).replaceAll(dir, '/home/ada/quickstart');
+      const session = (await runSession(commandsOf(block), dir)).replaceAll(dir, '/home/ada/quickstart');
       if (normalise(session) !== normalise(block.text)) text = replaceBlock(text, block, session);
     }
     await expect(text).toMatchFileSnapshot(join(DOCS, 'cli.md'));
   });
 });
-
-function replaceBlock(document: string, { info, text }: Block, now: string): string {
-  const fence = `\`\`\`${info}\n`;
-  return document.replace(`${fence}${text}\`\`\``, () => `${fence}${now}\`\`\``);
-}
 
 /** `-j, --jobs <N>` as `-j, --jobs N`, from the lines of help that begin with a flag. */
 function flagsOfHelp(text: string): string[] {
@@ -224,7 +220,8 @@ function sourceText(): string {
 }
 
 describe('a link', () => {
-  it.each(DOCUMENTS.flatMap((document) => linksOf(document).map((link) => [document.file, link] as const)))(
+  const all = [...DOCUMENTS, ...readDocuments('guide')];
+  it.each(all.flatMap((document) => linksOf(document).map((link) => [document.file, link] as const)))(
     'of %s to %s leads somewhere',
     (file, link) => {
       const [path = '', anchor] = link.split('#');
@@ -234,7 +231,3 @@ describe('a link', () => {
     },
   );
 });
-
-function linksOf(document: (typeof DOCUMENTS)[number]): string[] {
-  return [...proseOf(document).matchAll(/\]\((?!https?:)([^)\s]+)\)/g)].map(([, link = '']) => link);
-}

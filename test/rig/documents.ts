@@ -1,8 +1,11 @@
 // The documents in docs/ as data: their fenced blocks, links and headings; and console sessions, run as they stand there.
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { MAIN, REPO_ROOT } from './places.js';
+
+const runFile = promisify(execFile);
 
 export const DOCS = join(REPO_ROOT, 'docs');
 
@@ -16,15 +19,28 @@ export interface Block {
 }
 
 export interface Document {
+  /** Below docs/. */
   readonly file: string;
   readonly text: string;
   readonly blocks: readonly Block[];
 }
 
-export function readDocuments(): readonly Document[] {
-  return readdirSync(DOCS)
+/** Those of a folder below docs/, by default docs/ itself. */
+export function readDocuments(folder = '.'): readonly Document[] {
+  return readdirSync(join(DOCS, folder))
     .filter((name) => name.endsWith('.md'))
-    .map((file) => readDocument(file));
+    .map((name) => readDocument(join(folder, name)));
+}
+
+/** Where relative links of the prose lead. */
+export function linksOf(document: Document): readonly string[] {
+  return [...proseOf(document).matchAll(/\]\((?!https?:)([^)\s]+)\)/g)].map(([, link = '']) => link);
+}
+
+/** The text with one of its fenced blocks in another wording. */
+export function replaceBlock(document: string, { info, text }: Block, now: string): string {
+  const fence = `\`\`\`${info}\n`;
+  return document.replace(`${fence}${text}\`\`\``, () => `${fence}${now}\`\`\``);
 }
 
 export function readDocument(file: string): Document {
@@ -76,19 +92,27 @@ export function commandsOf({ text }: Block): readonly string[] {
   return text.split('\n').flatMap((line) => (/^\$ (?!qemu-img )/.test(line) ? [line.slice(2)] : []));
 }
 
-/** Runs commands in a folder, one after the other, with `res` on hand, and gives the session as a console shows it. */
-export function runSession(commands: readonly string[], cwd: string): string {
-  return commands
-    .map((command) => {
-      const script = `res() { '${process.execPath}' '${MAIN}' "$@"; }\n{ ${command}\n} 2>&1 || true`;
-      const printed = execFileSync('sh', ['-c', script], {
-        cwd,
-        encoding: 'utf8',
-        env: { PATH: process.env.PATH, HOME: cwd, LANG: 'C.UTF-8' },
-      });
-      return `$ ${command}\n${printed}`;
-    })
-    .join('');
+/**
+ * Runs commands in a folder, one after the other, with `res` on hand, and resolves with the session as a console shows it.
+ * A server of this process can be reached meanwhile.
+ */
+export async function runSession(
+  commands: readonly string[],
+  cwd: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<string> {
+  let session = '';
+  for (const command of commands) {
+    const script = `res() { '${process.execPath}' '${MAIN}' "$@"; }\n{ ${command}\n} 2>&1 || true`;
+    const { stdout } = await runFile('sh', ['-c', script], {
+      cwd,
+      env: { PATH: process.env.PATH, HOME: cwd, LANG: 'C.UTF-8', ...env },
+      timeout: 60_000,
+      maxBuffer: 1 << 24,
+    });
+    session += `$ ${command}\n${stdout}`;
+  }
+  return session;
 }
 
 /** What differs from machine to machine and run to run, made equal: durations, digests, versions, free space, dates. */
@@ -101,5 +125,6 @@ export function normalise(session: string): string {
     .replace(/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, 'UUID')
     .replace(/\d+(?:\.\d+)? [KMGT]iB free/g, 'SPACE free')
     .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC/g, 'DATE')
+    .replace(/\b\d{8}-\d{6}-\d{3}-[0-9a-f]{4}\b/g, 'BUILD')
     .replace(/qemu-img version .*/g, 'qemu-img version N');
 }
