@@ -67,7 +67,9 @@ async function bundle(root, outdir) {
     // What is kept between runs holds for one build of the program (src/cli/build-id.ts).
     define: {
       RES_BUILD: JSON.stringify(sourcesDigest(root)),
-      RES_VERSION: JSON.stringify(JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version),
+      RES_VERSION: JSON.stringify(
+        JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).version ?? null,
+      ),
     },
     // For `node --enable-source-maps`; without it they cost nothing.
     sourcemap: 'linked',
