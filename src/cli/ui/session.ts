@@ -1,5 +1,4 @@
 // What the live page shows: the graph with the states of its nodes, and the build that runs, if one does.
-
 import { existsSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
