@@ -25,7 +25,19 @@ export { check, clean, gc, update, type VerifyOptions, verify } from './library/
 export { type OpenOptions, open, type Workspace } from './library/workspace.js';
 export { formatDiagnostic } from './manifest/diagnostics.js';
 export type { Action, ActionInput } from './model/action.js';
-export type { BuildRecord, RecordedNode } from './model/build-record.js';
+export type {
+  BuildRecord,
+  RecordedBytes,
+  RecordedChange,
+  RecordedChanges,
+  RecordedEnvironment,
+  RecordedError,
+  RecordedNode,
+  RecordedOutcome,
+  RecordedPool,
+  RecordedReason,
+  RecordedRun,
+} from './model/build-record.js';
 export type { Content, Item } from './model/content.js';
 export type { Diagnostic, Location } from './model/diagnostic.js';
 export type { Digest } from './model/digest.js';
@@ -46,6 +58,7 @@ export type {
   Variant,
   Verify,
 } from './model/node.js';
+export type { PageFact, PageNode, PageState } from './model/page.js';
 export type {
   BlockedOutput,
   NodePlan,
@@ -81,10 +94,10 @@ export { graphDot } from './report/graph-dot.js';
 export type { Drawing, DrawnNode } from './report/graph-edges.js';
 export { type GraphJson, graphJson } from './report/graph-json.js';
 export { graphMermaid } from './report/graph-mermaid.js';
-export { graphNodes } from './report/graph-nodes.js';
-export { graphPage } from './report/graph-page.js';
+export { graphNodes, type Knowledge } from './report/graph-nodes.js';
+export { type GraphPage, graphPage } from './report/graph-page.js';
 export { graphSvg } from './report/graph-svg.js';
-export { type HistoryJson, historyJson } from './report/history.js';
+export { type HistoryBuildJson, type HistoryJson, historyJson } from './report/history.js';
 export { type ListJson, listJson } from './report/list.js';
 export { type PlanJson, type PlanView, planJson } from './report/plan.js';
 export type { ResourceDescriptor, Statement } from './report/provenance.js';
