@@ -37,7 +37,7 @@ export function openWorkspace({ graph, env }: WorkspaceOptions): Workspace {
   const { file } = graph.manifest;
   const folder = dirname(file);
   const paths = workspacePaths(folder, env);
-  const state = openState(paths.state, folder);
+  const state = openState(paths.state, folder, paths);
   const lockFile = lockPath(file);
   return {
     graph,

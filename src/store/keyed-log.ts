@@ -16,6 +16,7 @@ import { ResError } from '../model/error.js';
 import { sawContent, spoilLooks } from '../model/looks.js';
 import { errorCode, fsyncDir, ioError, makeAll } from './files.js';
 import { asciiJson, Decoded, LogEntries } from './log-entries.js';
+import { readLogIndex, writeLogIndex } from './log-index.js';
 
 export interface KeyedLogOptions<V> {
   /** Of the values' meaning. A file of another version is put aside at the next flush, not read. */
@@ -24,6 +25,8 @@ export interface KeyedLogOptions<V> {
   readonly decode: (value: unknown) => V | undefined;
   /** Absolute. Keys that are paths below it are written relative to it: they hold when the folder is moved, or seen from a container. */
   readonly root?: string;
+  /** Where the table of a long file may be kept, which spares reading it record by record, and a folder for what is not yet whole. */
+  readonly index?: { readonly path: string; readonly tmp: string };
 }
 
 const FORMAT = 'res-log';
@@ -38,6 +41,8 @@ const MARK = '.compact';
 /** More than the first line has, bytes. */
 const HEAD_SIZE = 256;
 const WRITE_SIZE = 1024 * 1024;
+/** Records that take some 20 ms to read. */
+const WORTH_AN_INDEX = 10_000;
 
 const NEWLINE = 0x0a;
 const SPACE = 0x20;
@@ -219,8 +224,7 @@ export class KeyedLog<V> {
       const head = readRange(fd, 0, Math.min(size, HEAD_SIZE)).toString('latin1').split('\n', 1)[0] ?? '';
       if (this.#seen.offset > 0 && (head !== this.#seen.head || size < this.#seen.offset)) this.#forgetFile();
       if (size === this.#seen.offset || this.#seen.foreign !== undefined) return;
-      this.#take(readRange(fd, this.#seen.offset, size), this.#seen.offset);
-      this.#seen.head = head;
+      this.#takeBlock(readRange(fd, this.#seen.offset, size), head);
     } finally {
       closeSync(fd);
     }
@@ -244,12 +248,30 @@ export class KeyedLog<V> {
     }
   }
 
-  /** Takes in the whole lines of what was read at `base` in the file. */
-  #take(block: Buffer, base: number): void {
-    const seen = this.#seen;
+  /** Takes in what was read behind what is known. */
+  #takeBlock(block: Buffer, head: string): void {
+    const base = this.#seen.offset;
+    const { index } = this.#options;
+    const mayHaveIndex =
+      base === 0 && index && parseHeader(Buffer.from(head, 'latin1')) === this.#options.version;
+    const kept = mayHaveIndex ? readLogIndex(index.path, head, block) : undefined;
     this.#bases.push(base);
-    this.#entries.addBlock(block);
-    let start = 0;
+    if (kept) {
+      this.#entries.restore(block, kept.table);
+      this.#seen = { ...NOTHING_SEEN, offset: kept.offset, records: kept.records, headed: true };
+    } else this.#entries.addBlock(block);
+    this.#take(block, base, kept?.offset ?? 0);
+    this.#seen.head = head;
+    const read = this.#seen.records - (kept?.records ?? 0);
+    if (!mayHaveIndex || read < WORTH_AN_INDEX || this.head === undefined) return;
+    const table = this.#entries.table();
+    const { offset, records } = this.#seen;
+    if (table) writeLogIndex(index, block, { head, offset, records, table });
+  }
+
+  /** Takes in the whole lines of a block that was read at `base` in the file, from `start` in it on. */
+  #take(block: Buffer, base: number, start: number): void {
+    const seen = this.#seen;
     for (;;) {
       const end = block.indexOf(NEWLINE, start);
       if (end === -1) break;

@@ -8,6 +8,8 @@ const BLOCK_LIMIT = 2 ** 31;
 const LEAST_ROOM = 64;
 /** Instead of the place of a value that is gone. */
 const DEAD = -1;
+/** The same in a table. */
+const GONE = 2 ** 32 - 1;
 
 export class Decoded<V> {
   readonly value: V;
@@ -72,6 +74,28 @@ export class LogEntries<V> {
   /** Takes the text that the next records are in. */
   addBlock(bytes: Buffer): void {
     this.#blocks.push(bytes);
+  }
+
+  /** What is known of the only block there is, for `restore`: four numbers an entry. Undefined when there is more to know. */
+  table(): Uint32Array | undefined {
+    if (this.#blocks.length !== 1 || this.#own.size > 0) return undefined;
+    const table = new Uint32Array(4 * this.#count);
+    for (let entry = 0; entry < this.#count; entry++) {
+      const numbers = [this.#hashes, this.#keys, this.#lengths, this.#values];
+      // The place of a value that is gone becomes the largest number.
+      for (const [i, of] of numbers.entries()) table[4 * entry + i] = of[entry] ?? DEAD;
+    }
+    return table;
+  }
+
+  /** Takes a block whose records are those of the table; nothing must be known yet. */
+  restore(block: Buffer, table: Uint32Array): void {
+    this.#blocks = [block];
+    for (let at = 0; at < table.length; at += 4) {
+      const [hash = 0, key = 0, length = 0, value = 0] = table.subarray(at, at + 4);
+      this.#add(hash, key, length, value === GONE ? DEAD : value);
+      if (value !== GONE) this.#size++;
+    }
   }
 
   /**

@@ -4,7 +4,7 @@ import type { Action, ActionInput, Trace } from '../model/action.js';
 import type { Item } from '../model/content.js';
 import { type Digest, isDigest } from '../model/digest.js';
 import type { Json, JsonObject } from '../model/json.js';
-import { KeyedLog } from './keyed-log.js';
+import { KeyedLog, type KeyedLogOptions } from './keyed-log.js';
 
 /** A file whose digest is known as long as its stat is this. Times are nanoseconds since 1970 as decimal text. */
 export interface FileRecord {
@@ -76,14 +76,21 @@ const VERSION = 1;
 /**
  * Reads what is known; nothing is written before `flush`. Throws ResError `io`.
  * @param root the workspace's folder, absolute: what res made in it is known to be its own wherever the folder is moved
+ * @param kept folders for what only spares work, and for what is not yet whole
  */
-export function openState(dir: string, root?: string): State {
+export function openState(
+  dir: string,
+  root?: string,
+  kept?: { readonly cache: string; readonly tmp: string },
+): State {
+  const indexOf = (name: string) =>
+    kept ? { index: { path: join(kept.cache, `index-${name}`), tmp: kept.tmp } } : {};
   const open = <V>(name: string, decode: (value: unknown) => V | undefined) =>
-    KeyedLog.open(join(dir, `${name}.log`), { version: VERSION, decode });
+    KeyedLog.open(join(dir, `${name}.log`), { version: VERSION, decode, ...indexOf(name) });
   const logs = {
     traces: open('traces', decodeTrace),
     files: open('files', decodeFile),
-    outputs: openOutputs(dir, root),
+    outputs: openOutputs(dir, root, indexOf('outputs')),
     nodes: open('nodes', decodeNode),
     tools: open('tools', decodeTool),
     kept: open('kept', (value) => (typeof value === 'string' ? value : undefined)),
@@ -105,10 +112,15 @@ export function openState(dir: string, root?: string): State {
 }
 
 /** Of the state, what stands at output paths. Throws ResError `io`. */
-export function openOutputs(dir: string, root?: string): KeyedLog<OutputRecord> {
+export function openOutputs(
+  dir: string,
+  root?: string,
+  o: Pick<KeyedLogOptions<OutputRecord>, 'index'> = {},
+): KeyedLog<OutputRecord> {
   return KeyedLog.open(join(dir, 'outputs.log'), {
     version: VERSION,
     decode: decodeOutput,
+    ...o,
     ...(root === undefined ? {} : { root }),
   });
 }

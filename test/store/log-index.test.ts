@@ -1,0 +1,154 @@
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { KeyedLog } from '../../src/store/keyed-log.js';
+import { readLogIndex, writeLogIndex } from '../../src/store/log-index.js';
+import { tempDir } from './temp.js';
+
+/** So many records are worth an index. */
+const MANY = 10_000;
+let path = '';
+let index = { path: '', tmp: '' };
+
+beforeEach(() => {
+  const dir = tempDir();
+  path = join(dir, 'numbers.log');
+  index = { path: join(dir, 'cache', 'index-numbers'), tmp: join(dir, 'tmp') };
+  mkdirSync(index.tmp);
+});
+
+function open(o: { readonly version?: number; readonly without?: true } = {}): KeyedLog<number> {
+  return KeyedLog.open<number>(path, {
+    version: o.version ?? 1,
+    decode: (value) => (typeof value === 'number' ? value : undefined),
+    ...(o.without ? {} : { index }),
+  });
+}
+
+async function write(records: readonly (readonly [string, number | undefined])[]): Promise<void> {
+  const log = open();
+  for (const [key, value] of records) {
+    if (value === undefined) log.delete(key);
+    else log.set(key, value);
+  }
+  await log.flush();
+}
+
+const numbered = (count: number, first = 0): [string, number][] =>
+  Array.from({ length: count }, (_, i) => [`key ${first + i}`, first + i]);
+
+function all(log: KeyedLog<number>): Record<string, number> {
+  return Object.fromEntries(log.entries());
+}
+
+describe('the table of a long log', () => {
+  it('is kept by who had to read the log, and tells what the log tells', async () => {
+    await write(numbered(MANY - 1));
+    open();
+    expect(existsSync(index.path)).toBe(false);
+    await write([
+      ['"quoted" \\ ü', 1],
+      ['key 5', 55],
+      ['key 6', undefined],
+    ]);
+    const first = open();
+    expect(existsSync(index.path)).toBe(true);
+    expect(readLogIndex(index.path, first.head ?? '', readFileSync(path))).toMatchObject({
+      offset: statSync(path).size,
+      records: MANY + 2,
+    });
+    const again = open();
+    expect(all(again)).toEqual(all(open({ without: true })));
+    expect(again.get('key 5')).toBe(55);
+    expect(again.has('key 6')).toBe(false);
+    expect(again.get('"quoted" \\ ü')).toBe(1);
+    expect(again.size).toBe(first.size);
+    expect(again.position).toBe(first.position);
+  });
+
+  it('is what is read: the records that it is of are not looked at one by one', async () => {
+    await write(numbered(MANY));
+    open();
+    const log = readFileSync(path);
+    const { head, offset, records, table } = readLogIndex(index.path, open().head ?? '', log) ?? {};
+    if (!head || !offset || !records || !table) throw new Error('there is no index');
+    writeLogIndex(index, log, { head, offset, records, table: table.subarray(0, 4) });
+    expect(open().size).toBe(1);
+  });
+
+  it('counts up to its end: what came after it is read', async () => {
+    await write(numbered(MANY));
+    open();
+    const { mtimeNs } = statSync(index.path, { bigint: true });
+    await write([...numbered(3, MANY), ['key 0', 7], ['key 1', undefined]]);
+    expect(all(open())).toEqual(all(open({ without: true })));
+    expect(open().get('key 0')).toBe(7);
+    expect(statSync(index.path, { bigint: true }).mtimeNs).toBe(mtimeNs);
+    await write(numbered(MANY, 2 * MANY));
+    open();
+    expect(statSync(index.path, { bigint: true }).mtimeNs).not.toBe(mtimeNs);
+    expect(all(open())).toEqual(all(open({ without: true })));
+  });
+
+  it('does not count for another file, one that was changed, or another version', async () => {
+    await write(numbered(MANY));
+    open();
+    const bytes = readFileSync(path);
+    const at = bytes.indexOf('key 77"');
+    bytes[at] = 'K'.charCodeAt(0);
+    writeFileSync(path, bytes);
+    const changed = open();
+    expect(changed.size).toBe(MANY - 1);
+    expect(changed.damage).toHaveLength(1);
+
+    renameSync(path, `${path}.old`);
+    await write(numbered(1));
+    expect(all(open())).toEqual({ 'key 0': 0 });
+
+    renameSync(`${path}.old`, path);
+    bytes[at] = 'k'.charCodeAt(0);
+    writeFileSync(path, bytes);
+    expect(open().size).toBe(MANY);
+    expect(open({ version: 2 }).size).toBe(0);
+    expect(open({ version: 2 }).damage[0]).toContain('written by another version');
+  });
+
+  it('of which anything is lost is as good as none', async () => {
+    await write(numbered(MANY));
+    const whole = all(open());
+    const kept = readFileSync(index.path);
+    fc.assert(
+      fc.property(
+        fc.nat(kept.length - 1),
+        fc.integer({ min: 1, max: 255 }),
+        fc.boolean(),
+        (at, bits, cut) => {
+          const broken = Buffer.from(kept);
+          broken[at] = (broken[at] ?? 0) ^ bits;
+          writeFileSync(index.path, cut ? kept.subarray(0, at) : broken);
+          expect(open().size).toBe(MANY);
+        },
+      ),
+      { numRuns: 20 },
+    );
+    expect(all(open())).toEqual(whole);
+  });
+
+  it('is not kept of a log with damage in it, nor where it cannot be', async () => {
+    await write(numbered(MANY));
+    appendFileSync(path, '\nnot a record\n');
+    open();
+    expect(existsSync(index.path)).toBe(false);
+    index = { path: join(path, 'below a file', 'index'), tmp: index.tmp };
+    expect(open().size).toBe(MANY);
+  });
+});
