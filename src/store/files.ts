@@ -7,6 +7,7 @@ import {
   fsync,
   lstatSync,
   openSync,
+  readSync,
   type Stats,
   statfsSync,
   statSync,
@@ -491,4 +492,16 @@ export function bytesText(bytes: number): string {
     unit++;
   }
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+
+/** Bytes from `start` to `end` of an open file, or to its end. Throws the system's error. */
+export function readRange(fd: number, start: number, end: number): Buffer {
+  const bytes = Buffer.allocUnsafe(end - start);
+  let done = 0;
+  while (done < bytes.length) {
+    const read = readSync(fd, bytes, done, bytes.length - done, start + done);
+    if (read === 0) return bytes.subarray(0, done);
+    done += read;
+  }
+  return bytes;
 }

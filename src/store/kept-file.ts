@@ -40,3 +40,12 @@ export function writeKeptFile(path: string, tmp: string, body: Buffer): boolean 
     return false;
   }
 }
+
+/** For one that misled. One that cannot be removed will mislead again, and be found out again. */
+export function forgetKeptFile(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch (error) {
+    if (errorCode(error) === undefined) throw error;
+  }
+}

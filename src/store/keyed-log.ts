@@ -6,7 +6,7 @@
 // a record torn by a crash spoils no other; the file is rewritten (temporary name, rename) when most of it is dead. Who rewrites
 // holds the mark `.compact` beside the file, one process at a time; who appends takes no notice of it.
 import { randomBytes } from 'node:crypto';
-import { closeSync, fdatasync, fstatSync, openSync, readSync, statSync, writeSync } from 'node:fs';
+import { closeSync, fdatasync, fstatSync, openSync, statSync, writeSync } from 'node:fs';
 import { type FileHandle, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
@@ -14,9 +14,11 @@ import { crc32 } from 'node:zlib';
 import { crcHex } from '../model/crc.js';
 import { ResError } from '../model/error.js';
 import { sawContent, spoilLooks } from '../model/looks.js';
-import { errorCode, fsyncDir, ioError, makeAll } from './files.js';
+import { errorCode, fsyncDir, ioError, makeAll, readRange } from './files.js';
+import { forgetKeptFile } from './kept-file.js';
 import { asciiJson, Decoded, LogEntries } from './log-entries.js';
 import { readLogIndex, writeLogIndex } from './log-index.js';
+import { FileText, StaleText } from './log-text.js';
 
 export interface KeyedLogOptions<V> {
   /** Of the values' meaning. A file of another version is put aside at the next flush, not read. */
@@ -43,6 +45,8 @@ const HEAD_SIZE = 256;
 const WRITE_SIZE = 1024 * 1024;
 /** Records that take some 20 ms to read. */
 const WORTH_AN_INDEX = 10_000;
+/** Records behind the index that take longer to read than a new one to write. */
+const WORTH_A_NEW_INDEX = 2000;
 
 const NEWLINE = 0x0a;
 const SPACE = 0x20;
@@ -96,6 +100,8 @@ export class KeyedLog<V> {
   #queue: Promise<void> = Promise.resolve();
   /** Once is enough for what a killed process left: who wants to rewrite looks for himself. */
   #hasLookedForMark = false;
+  /** All of the file is read, whatever the index tells. */
+  #withoutIndex = false;
 
   private constructor(path: string, options: KeyedLogOptions<V>) {
     this.#path = path;
@@ -111,7 +117,7 @@ export class KeyedLog<V> {
 
   get(name: string): V | undefined {
     const key = this.#written(name);
-    const entry = this.#entries.get(key);
+    const entry = this.#surely(() => this.#entries.get(key));
     if (entry === undefined) return undefined;
     if (entry instanceof Decoded) return entry.value;
     const { text, block, offset } = this.#entries.cutter()(entry);
@@ -132,18 +138,18 @@ export class KeyedLog<V> {
   /** Counts at once; is on disk after `flush`. */
   set(name: string, value: V): void {
     const key = this.#written(name);
-    this.#entries.set(key, value);
+    this.#surely(() => this.#entries.set(key, value));
     this.#pending.set(key, value);
   }
 
   delete(name: string): void {
     const key = this.#written(name);
-    if (!this.#entries.delete(key)) return;
+    if (!this.#surely(() => this.#entries.delete(key))) return;
     this.#pending.set(key, undefined);
   }
 
   *entries(): IterableIterator<[string, V]> {
-    for (const [key] of [...this.#entries]) {
+    for (const [key] of [...this.#allEntries()]) {
       const value = this.get(key);
       if (value !== undefined) yield [this.#named(key), value];
     }
@@ -151,8 +157,9 @@ export class KeyedLog<V> {
 
   /** For who looks for something in all of them: the JSON of each that was not asked for yet, not checked, and the others. */
   *texts(): IterableIterator<[string, string | Decoded<V>]> {
-    const cut = this.#entries.cutter();
-    for (const [key, entry] of this.#entries)
+    const entries = this.#allEntries();
+    const cut = entries.cutter();
+    for (const [key, entry] of entries)
       yield [this.#named(key), entry instanceof Decoded ? entry : cut(entry).text];
   }
 
@@ -212,6 +219,34 @@ export class KeyedLog<V> {
   // Reading
 
   #read(): void {
+    this.#surely(() => this.#readNew());
+  }
+
+  /** What the index tells may turn out to be wrong while it is used: then all of the file is read, and it is done again. */
+  #surely<T>(use: () => T): T {
+    try {
+      return use();
+    } catch (error) {
+      if (!(error instanceof StaleText)) throw error;
+      forgetKeptFile(this.#options.index?.path ?? '');
+      this.#readAll();
+      return use();
+    }
+  }
+
+  #readAll(): void {
+    this.#withoutIndex = true;
+    this.#forgetFile();
+    this.#read();
+  }
+
+  /** What is asked for one by one is read one by one; for who wants all, all is read. */
+  #allEntries(): LogEntries<V> {
+    if (!this.#entries.isInMemory) this.#readAll();
+    return this.#entries;
+  }
+
+  #readNew(): void {
     const fd = openIfThere(this.#path);
     if (fd === undefined) {
       if (this.#seen.offset > 0) this.#forgetFile();
@@ -223,8 +258,12 @@ export class KeyedLog<V> {
       const size = Number(stats.size);
       const head = readRange(fd, 0, Math.min(size, HEAD_SIZE)).toString('latin1').split('\n', 1)[0] ?? '';
       if (this.#seen.offset > 0 && (head !== this.#seen.head || size < this.#seen.offset)) this.#forgetFile();
-      if (size === this.#seen.offset || this.#seen.foreign !== undefined) return;
-      this.#takeBlock(readRange(fd, this.#seen.offset, size), head);
+      const known = this.#seen.offset > 0 ? undefined : this.#recall(head, size);
+      if (known === undefined && (size === this.#seen.offset || this.#seen.foreign !== undefined)) return;
+      const base = this.#seen.offset;
+      if (size > base) this.#take(readRange(fd, base, size), base);
+      this.#seen.head = head;
+      if (base === 0 || known !== undefined) this.#keepIndex(known ?? 0);
     } finally {
       closeSync(fd);
     }
@@ -248,30 +287,36 @@ export class KeyedLog<V> {
     }
   }
 
-  /** Takes in what was read behind what is known. */
-  #takeBlock(block: Buffer, head: string): void {
-    const base = this.#seen.offset;
-    const { index } = this.#options;
-    const mayHaveIndex =
-      base === 0 && index && parseHeader(Buffer.from(head, 'latin1')) === this.#options.version;
-    const kept = mayHaveIndex ? readLogIndex(index.path, head, block) : undefined;
-    this.#bases.push(base);
-    if (kept) {
-      this.#entries.restore(block, kept.table);
-      this.#seen = { ...NOTHING_SEEN, offset: kept.offset, records: kept.records, headed: true };
-    } else this.#entries.addBlock(block);
-    this.#take(block, base, kept?.offset ?? 0);
-    this.#seen.head = head;
-    const read = this.#seen.records - (kept?.records ?? 0);
-    if (!mayHaveIndex || read < WORTH_AN_INDEX || this.head === undefined) return;
-    const table = this.#entries.table();
-    const { offset, records } = this.#seen;
-    if (table) writeLogIndex(index, block, { head, offset, records, table });
+  /** Takes in what the index tells of the file: so many records. Undefined when there is none that counts. */
+  #recall(head: string, size: number): number | undefined {
+    const { index, version } = this.#options;
+    if (!index || this.#withoutIndex || parseHeader(Buffer.from(head, 'latin1')) !== version)
+      return undefined;
+    const kept = readLogIndex(index.path, head, size);
+    if (kept === undefined) return undefined;
+    const isRecord = (line: Buffer) => parseRecord(line, 0, line.length, version) !== undefined;
+    this.#entries.restore(new FileText(this.#path, head, kept.offset, isRecord), kept.table);
+    this.#bases = [0];
+    this.#seen = { ...NOTHING_SEEN, offset: kept.offset, records: kept.records, headed: true };
+    return kept.records;
   }
 
-  /** Takes in the whole lines of a block that was read at `base` in the file, from `start` in it on. */
-  #take(block: Buffer, base: number, start: number): void {
+  /** @param known records that the index has which is there */
+  #keepIndex(known: number): void {
+    const { index } = this.#options;
+    const { head, offset, records } = this.#seen;
+    const isWorthIt = records >= WORTH_AN_INDEX && records - known >= WORTH_A_NEW_INDEX;
+    if (!index || this.#withoutIndex || !isWorthIt || this.head === undefined) return;
+    const table = this.#entries.table(this.#bases);
+    if (table) writeLogIndex(index, { head, offset, records, table });
+  }
+
+  /** Takes in the whole lines of what was read at `base` in the file. */
+  #take(block: Buffer, base: number): void {
     const seen = this.#seen;
+    this.#bases.push(base);
+    this.#entries.addBlock(block);
+    let start = 0;
     for (;;) {
       const end = block.indexOf(NEWLINE, start);
       if (end === -1) break;
@@ -471,7 +516,7 @@ export class KeyedLog<V> {
 
   async #writeLive(file: FileHandle, header: string): Promise<{ size: number; records: number }> {
     // As things stand at this moment.
-    const entries = [...this.#entries];
+    const entries = [...this.#allEntries()];
     const cut = this.#entries.cutter();
     let text = header;
     let size = 0;
@@ -644,17 +689,6 @@ function openIfThere(path: string): number | undefined {
   if (statSync(path, { throwIfNoEntry: false }) !== undefined) return openSync(path, 'r');
   sawContent(path, undefined);
   return undefined;
-}
-
-function readRange(fd: number, start: number, end: number): Buffer {
-  const bytes = Buffer.allocUnsafe(end - start);
-  let done = 0;
-  while (done < bytes.length) {
-    const read = readSync(fd, bytes, done, bytes.length - done, start + done);
-    if (read === 0) return bytes.subarray(0, done);
-    done += read;
-  }
-  return bytes;
 }
 
 async function writeAll(file: FileHandle, bytes: Buffer): Promise<void> {

@@ -3,6 +3,8 @@
 // The keys of what was only read stay in the text too, found by a hash table of numbers: a string and an entry of a Map for each of
 // very many would take more memory than the text, and most of the time that reading takes.
 
+import { type LogText, MemoryText } from './log-text.js';
+
 /** Entries not yet parsed are numbers: block index times this, plus the offset of the value in that block. */
 const BLOCK_LIMIT = 2 ** 31;
 const LEAST_ROOM = 64;
@@ -26,7 +28,9 @@ interface Cut {
 }
 
 export class LogEntries<V> {
-  #blocks: Buffer[] = [];
+  #texts: LogText[] = [];
+  /** Of the last text, whose records are being taken. */
+  #last: Buffer = Buffer.alloc(0);
   /** What has a value of its own, or was deleted (undefined); it hides what the text says. */
   readonly #own = new Map<string, Decoded<V> | undefined>();
   #size = 0;
@@ -41,6 +45,11 @@ export class LogEntries<V> {
 
   get size(): number {
     return this.#size;
+  }
+
+  /** Whether all keys can be told. */
+  get isInMemory(): boolean {
+    return this.#texts.every((text) => text instanceof MemoryText);
   }
 
   /** The place of a value that is not parsed, or the value. */
@@ -64,7 +73,8 @@ export class LogEntries<V> {
   }
 
   clear(): void {
-    this.#blocks = [];
+    this.#texts = [];
+    this.#last = Buffer.alloc(0);
     this.#own.clear();
     this.#size = 0;
     this.#slots.fill(0);
@@ -73,27 +83,34 @@ export class LogEntries<V> {
 
   /** Takes the text that the next records are in. */
   addBlock(bytes: Buffer): void {
-    this.#blocks.push(bytes);
+    this.#texts.push(new MemoryText(bytes));
+    this.#last = bytes;
   }
 
-  /** What is known of the only block there is, for `restore`: four numbers an entry. Undefined when there is more to know. */
-  table(): Uint32Array | undefined {
-    if (this.#blocks.length !== 1 || this.#own.size > 0) return undefined;
+  /**
+   * What is known, for `restore`: four numbers an entry, places as offsets in the file. Undefined once something was set.
+   * @param bases where in the file each block begins
+   */
+  table(bases: readonly number[]): Uint32Array | undefined {
+    if (this.#own.size > 0) return undefined;
+    const inFile = (place: number) => (bases[Math.floor(place / BLOCK_LIMIT)] ?? 0) + (place % BLOCK_LIMIT);
     const table = new Uint32Array(4 * this.#count);
     for (let entry = 0; entry < this.#count; entry++) {
-      const numbers = [this.#hashes, this.#keys, this.#lengths, this.#values];
-      // The place of a value that is gone becomes the largest number.
-      for (const [i, of] of numbers.entries()) table[4 * entry + i] = of[entry] ?? DEAD;
+      const value = this.#values[entry] ?? DEAD;
+      table[4 * entry] = this.#hashes[entry] ?? 0;
+      table[4 * entry + 1] = inFile(this.#keys[entry] ?? 0);
+      table[4 * entry + 2] = this.#lengths[entry] ?? 0;
+      table[4 * entry + 3] = value === DEAD ? GONE : inFile(value);
     }
     return table;
   }
 
-  /** Takes a block whose records are those of the table; nothing must be known yet. */
-  restore(block: Buffer, table: Uint32Array): void {
-    this.#blocks = [block];
+  /** Takes the text whose records are those of the table; nothing must be known yet. */
+  restore(text: LogText, table: Uint32Array): void {
+    this.#texts = [text];
     for (let at = 0; at < table.length; at += 4) {
-      const [hash = 0, key = 0, length = 0, value = 0] = table.subarray(at, at + 4);
-      this.#add(hash, key, length, value === GONE ? DEAD : value);
+      const value = table[at + 3] ?? GONE;
+      this.#add(table[at] ?? 0, table[at + 1] ?? 0, table[at + 2] ?? 0, value === GONE ? DEAD : value);
       if (value !== GONE) this.#size++;
     }
   }
@@ -104,32 +121,34 @@ export class LogEntries<V> {
    * @param value offset in the block; undefined deletes
    */
   take(start: number, end: number, value: number | undefined): void {
-    const block = this.#blocks.at(-1);
-    if (block === undefined) throw new Error('a record of no block');
-    const origin = (this.#blocks.length - 1) * BLOCK_LIMIT;
+    const block = this.#last;
+    const origin = (this.#texts.length - 1) * BLOCK_LIMIT;
     const key = block.subarray(start, end);
     const hash = hashOf(block, start, end);
     const found = this.#findHashed(key, hash);
     if (this.#own.size > 0) this.#drop(key, found);
     else if ((this.#values[found] ?? DEAD) !== DEAD) this.#size--;
     if (value !== undefined) this.#size++;
-    if (found >= 0) this.#values[found] = value === undefined ? DEAD : origin + value;
-    else if (value !== undefined) this.#add(hash, origin + start, end - start, origin + value);
+    if (found >= 0) {
+      // Key and value are of one record.
+      this.#keys[found] = origin + start;
+      this.#values[found] = value === undefined ? DEAD : origin + value;
+    } else if (value !== undefined) this.#add(hash, origin + start, end - start, origin + value);
   }
 
   /** Cuts values out at their places, as the text is now: also when it is given up meanwhile. */
   cutter(): (place: number) => Cut {
-    const blocks = this.#blocks;
+    const texts = this.#texts;
     return (place) => {
       const block = Math.floor(place / BLOCK_LIMIT);
       const offset = place % BLOCK_LIMIT;
-      const bytes = blocks[block];
-      if (bytes === undefined) throw new Error('an entry of no block');
-      const text = bytes.toString('latin1', offset, bytes.indexOf('\n', offset, 'latin1') - 1);
+      const text = texts[block]?.value(offset);
+      if (text === undefined) throw new Error('an entry of no text');
       return { text, block, offset };
     };
   }
 
+  /** All of it must be in memory. */
   *[Symbol.iterator](): Iterator<[string, number | Decoded<V>]> {
     for (let entry = 0; entry < this.#count; entry++) {
       const value = this.#values[entry] ?? DEAD;
@@ -167,23 +186,15 @@ export class LogEntries<V> {
   #isKey(entry: number, key: Buffer): boolean {
     if (this.#lengths[entry] !== key.length) return false;
     const place = this.#keys[entry] ?? 0;
-    const start = place % BLOCK_LIMIT;
-    return (
-      this.#blocks[Math.floor(place / BLOCK_LIMIT)]?.compare(
-        key,
-        0,
-        key.length,
-        start,
-        start + key.length,
-      ) === 0
-    );
+    return this.#texts[Math.floor(place / BLOCK_LIMIT)]?.hasKey(place % BLOCK_LIMIT, key) === true;
   }
 
   #key(entry: number): string {
     const place = this.#keys[entry] ?? 0;
+    const text = this.#texts[Math.floor(place / BLOCK_LIMIT)];
+    if (!(text instanceof MemoryText)) throw new Error('keys are told of what is in memory');
     const start = place % BLOCK_LIMIT;
-    const block = this.#blocks[Math.floor(place / BLOCK_LIMIT)] ?? Buffer.alloc(0);
-    return unescaped(block.subarray(start, start + (this.#lengths[entry] ?? 0)));
+    return unescaped(text.bytes.subarray(start, start + (this.#lengths[entry] ?? 0)));
   }
 
   #add(hash: number, key: number, length: number, value: number): void {

@@ -1,6 +1,5 @@
-// The table of a long log, kept beside it: where the keys and values stand. It counts for the log that it names, up to the byte
-// that it tells, while the sum of all these bytes is the same.
-import { crc32 } from 'node:zlib';
+// The table of a long log, kept beside it: where its keys and values stand, up to a byte of it. It names the log; whether what it
+// points to is what was written is for the reader to check, record by record.
 import { readKeptFile, writeKeptFile } from './kept-file.js';
 
 export interface LogIndex {
@@ -14,24 +13,23 @@ export interface LogIndex {
   readonly table: Uint32Array;
 }
 
-/** The numbers before the table: offset, records, sum of the log's bytes, length of the first line. */
-const NUMBERS = 4;
+/** The numbers before the table: offset, records, length of the first line. */
+const NUMBERS = 3;
 const WIDTH = Uint32Array.BYTES_PER_ELEMENT;
 /** Offsets are numbers of 32 bits, and the largest one has a meaning of its own. */
 const MOST_BYTES = 2 ** 32 - 1;
 
-/** @param log the bytes of the log; those that the index is of are compared with its sum */
-export function readLogIndex(path: string, head: string, log: Buffer): LogIndex | undefined {
+/**
+ * Undefined when none is kept that is whole and of this log.
+ * @param head first line of the log
+ * @param size of the log, bytes
+ */
+export function readLogIndex(path: string, head: string, size: number): LogIndex | undefined {
   const kept = readKeptFile(path);
   if (kept === undefined || kept.length < NUMBERS * WIDTH) return undefined;
-  const numbers = wordsOf(kept, 0, NUMBERS);
-  const [offset = 0, records = 0, sum = 0, headLength = 0] = numbers;
+  const [offset = 0, records = 0, headLength = 0] = wordsOf(kept, 0, NUMBERS);
   const tableAt = NUMBERS * WIDTH + headLength;
-  const isOfThis =
-    offset <= log.length &&
-    kept.toString('latin1', NUMBERS * WIDTH, tableAt) === head &&
-    crc32(log.subarray(0, offset)) === sum;
-  if (!isOfThis) return undefined;
+  if (offset > size || kept.toString('latin1', NUMBERS * WIDTH, tableAt) !== head) return undefined;
   return {
     head,
     offset,
@@ -43,12 +41,11 @@ export function readLogIndex(path: string, head: string, log: Buffer): LogIndex 
 /** What cannot be kept is not. */
 export function writeLogIndex(
   place: { readonly path: string; readonly tmp: string },
-  log: Buffer,
   { head, offset, records, table }: LogIndex,
 ): void {
   if (offset >= MOST_BYTES) return;
-  const numbers = Uint32Array.of(offset, records, crc32(log.subarray(0, offset)), head.length);
-  const body = Buffer.concat([bytesOf(numbers), Buffer.from(head, 'latin1'), bytesOf(table)]);
+  const numbers = bytesOf(Uint32Array.of(offset, records, head.length));
+  const body = Buffer.concat([numbers, Buffer.from(head, 'latin1'), bytesOf(table)]);
   writeKeptFile(place.path, place.tmp, body);
 }
 
