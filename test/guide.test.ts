@@ -31,6 +31,7 @@ import { vswarmRelease } from './rig/images.js';
 import { MAIN, REPO_ROOT, runFolder } from './rig/places.js';
 import { type ReleaseServer, startReleaseServer } from './rig/release-server.js';
 import { tarBytes } from './rig/tar.js';
+import { startRunners } from './rig/workflow.js';
 
 const runFile = promisify(execFile);
 
@@ -46,6 +47,8 @@ const SORTS = {
   from: /^\w+ from=(\S+)$/,
   /** Run in that folder. */
   console: /^console(?: (?!not-run$)(\S+))?$/,
+  /** What GitHub's runners log when the repository that this workflow is in is pushed as it is. */
+  pushed: /^text pushed=(([^\s/]+)\/\S+)$/,
   /** Of a cluster, or of the internet: parsed only, and the page says so. */
   notRun: /^(?:sh|make|text|console) not-run$/,
 };
@@ -107,11 +110,17 @@ function newHome(): string {
   return home;
 }
 
-function environment(home: string): Readonly<Record<string, string>> {
+/** @param programs folders on the PATH before those of the machine */
+function environment(home: string, programs: readonly string[] = [bin]): Readonly<Record<string, string>> {
   return {
-    PATH: `${bin}:${process.env.PATH ?? ''}:/usr/sbin:/sbin`,
+    PATH: [...programs, process.env.PATH ?? '', '/usr/sbin', '/sbin'].join(':'),
     HOME: home,
     LANG: 'C.UTF-8',
+    GIT_CONFIG_NOSYSTEM: '1',
+    GIT_AUTHOR_NAME: 'Ada',
+    GIT_AUTHOR_EMAIL: 'ada@example.org',
+    GIT_COMMITTER_NAME: 'Ada',
+    GIT_COMMITTER_EMAIL: 'ada@example.org',
     GITHUB_API_URL: server.apiUrl,
     RES_MIRRORS: ['https://cdn.kernel.org', 'https://example.org']
       .map((host) => `${host}=${server.url}/files`)
@@ -129,6 +138,7 @@ describe.each(PAGES.map((page) => [page.file, page] as const))('the page %s', (_
 
   it('says what happens (`vitest run test/guide.test.ts -u` renews it)', { timeout: 120_000 }, async () => {
     const home = newHome();
+    const runners = startRunners(join(home, '.github-runners'), environment(home, []));
     let text = page.text;
     const manifests = new Set<string>();
     for (const block of page.blocks) {
@@ -144,6 +154,11 @@ describe.each(PAGES.map((page) => [page.file, page] as const))('the page %s', (_
       if (folder) {
         const session = await runIn(home, folder[1] ?? '.', block);
         if (comparable(session) !== comparable(block.text)) text = replaceBlock(text, block, session);
+      }
+      const pushed = SORTS.pushed.exec(block.info);
+      if (pushed) {
+        const log = shown(home, await runners.push(join(home, pushed[2] ?? ''), join(home, pushed[1] ?? '')));
+        if (comparable(log) !== comparable(block.text)) text = replaceBlock(text, block, log);
       }
     }
     for (const folder of manifests) await expectPlanned(home, folder);
@@ -175,9 +190,11 @@ function write(home: string, file: string, { text }: Block): void {
 async function runIn(home: string, folder: string, block: Block): Promise<string> {
   const dir = join(home, folder);
   mkdirSync(dir, { recursive: true });
-  return (await runSession(commandsOf(block), dir, environment(home)))
-    .replaceAll(home, HOME)
-    .replaceAll(server.url, 'https://github.com');
+  return shown(home, await runSession(commandsOf(block), dir, environment(home)));
+}
+
+function shown(home: string, text: string): string {
+  return text.replaceAll(home, HOME).replaceAll(server.url, 'https://github.com');
 }
 
 /** What runs side by side is told in any order. */
