@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { commands } from '../src/cli/commands.js';
 import {
@@ -29,6 +30,7 @@ import {
 } from './rig/documents.js';
 import { vswarmRelease } from './rig/images.js';
 import { MAIN, REPO_ROOT, runFolder } from './rig/places.js';
+import { randomNumbers, seededBytes } from './rig/random.js';
 import { type ReleaseServer, startReleaseServer } from './rig/release-server.js';
 import { tarBytes } from './rig/tar.js';
 import { startRunners } from './rig/workflow.js';
@@ -62,6 +64,7 @@ beforeAll(async () => {
   const { assets } = await vswarmRelease({ size: { sizeMiB: 16, dataMiB: 2 } });
   await server.release('vhive-serverless/vSwarm-u', 'v0.3.0', assets);
   await server.file('pub/linux/kernel/v5.x/linux-5.15.59.tar', kernelSource());
+  await server.file('disk-image.tar.gz', gzipSync(diskArchive()));
   bin = mkdtempSync(join(runFolder(), 'guide-bin-'));
   program('res', `exec '${process.execPath}' '${MAIN}' "$@"`);
   // Of a cluster: the job is run at once, with what Slurm sets for it.
@@ -98,6 +101,15 @@ function kernelSource(): Buffer {
     { name: 'linux-5.15.59/', type: '5', mode: 0o755 },
     { name: 'linux-5.15.59/Makefile', body: makefile },
   ]);
+}
+
+/** A disk with blocks of data here and there. */
+function diskArchive(): Buffer {
+  const disk = Buffer.alloc(16 << 20);
+  const places = randomNumbers('places');
+  for (let block = 0; block < 200; block += 1)
+    disk.set(seededBytes(`block ${block}`, 4096), 4096 * Math.floor((places() * disk.length) / 4096));
+  return tarBytes([{ name: 'images/disk.img', body: disk }]);
 }
 
 function newHome(): string {
