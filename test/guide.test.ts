@@ -28,6 +28,7 @@ import {
   replaceBlock,
   runSession,
 } from './rig/documents.js';
+import { type GitRepository, gitRepository } from './rig/git.js';
 import { vswarmRelease } from './rig/images.js';
 import { MAIN, REPO_ROOT, runFolder } from './rig/places.js';
 import { randomNumbers, seededBytes } from './rig/random.js';
@@ -57,6 +58,7 @@ const SORTS = {
 
 let bin: string;
 let server: ReleaseServer;
+let linux: GitRepository;
 const homes: string[] = [];
 
 beforeAll(async () => {
@@ -64,8 +66,11 @@ beforeAll(async () => {
   const { assets } = await vswarmRelease({ size: { sizeMiB: 16, dataMiB: 2 } });
   await server.release('vhive-serverless/vSwarm-u', 'v0.3.0', assets);
   await server.file('pub/linux/kernel/v5.x/linux-5.15.59.tar', kernelSource());
+  linux = linuxRepository();
   await server.file('disk-image.tar.gz', gzipSync(diskArchive()));
   bin = mkdtempSync(join(runFolder(), 'guide-bin-'));
+  // A cross compiler need not be there.
+  for (const tool of ['gcc', 'ld']) program(`aarch64-linux-gnu-${tool}`, `exec ${tool} "$@"`);
   program('res', `exec '${process.execPath}' '${MAIN}' "$@"`);
   // Of a cluster: the job is run at once, with what Slurm sets for it.
   program(
@@ -80,6 +85,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await server.close();
+  linux.remove();
   for (const dir of [...homes, bin]) rmSync(dir, { recursive: true, force: true });
 });
 
@@ -102,6 +108,37 @@ function kernelSource(): Buffer {
     { name: 'linux-5.15.59/Makefile', body: makefile },
   ]);
 }
+
+/** Of the shape of Linux, too, and compiled: configurations by architecture, a fragment added, a build outside of the source. */
+function linuxRepository(): GitRepository {
+  const repository = gitRepository();
+  repository.commit({
+    Makefile: LINUX_MAKEFILE,
+    'arch/x86_64/configs/defconfig': 'CONFIG_X86_64=y\nCONFIG_PCI=y\n',
+    'arch/arm64/configs/defconfig': 'CONFIG_ARM64=y\nCONFIG_PCI=y\n',
+    'init/main.c': 'const char banner[] = "Linux version 5.15.59 (" USER "@" HOST ") " TIMESTAMP;\n',
+    'drivers/virtio_blk.c': 'const char virtio_blk[1 << 20] = {1};\n',
+    'fs/9p_fs.c': 'const char v9fs[2 << 20] = {9};\n',
+  });
+  repository.git('tag', 'v5.15.59');
+  return repository;
+}
+
+const LINUX_MAKEFILE = `
+names = USER HOST TIMESTAMP
+CFLAGS = $(foreach name,$(names),'-D$(name)="$(KBUILD_BUILD_$(name))"')
+sources = init/main.c $(shell sed -n 's/^CONFIG_\\(.*\\)=y$$/\\L*\\/\\1.c/p' $(O)/.config)
+objects = $(patsubst %.c,$(O)/%.o,$(wildcard $(sources)))
+vmlinux: $(objects)
+	$(CROSS_COMPILE)ld -r -o $(O)/vmlinux $^
+$(O)/%.o: %.c
+	@mkdir -p $(dir $@)
+	$(CROSS_COMPILE)gcc $(CFLAGS) -c -o $@ $<
+defconfig:
+	mkdir -p $(O) && cp arch/$(ARCH)/configs/defconfig $(O)/.config
+olddefconfig:
+	sed -n '/^CONFIG_/p' $(O)/.config | sort -t = -k 1,1 -u -o $(O)/.config
+`;
 
 /** A disk with blocks of data here and there. */
 function diskArchive(): Buffer {
@@ -134,9 +171,10 @@ function environment(home: string, programs: readonly string[] = [bin]): Readonl
     GIT_COMMITTER_NAME: 'Ada',
     GIT_COMMITTER_EMAIL: 'ada@example.org',
     GITHUB_API_URL: server.apiUrl,
-    RES_MIRRORS: ['https://cdn.kernel.org', 'https://example.org']
-      .map((host) => `${host}=${server.url}/files`)
-      .join(';'),
+    RES_MIRRORS: [
+      ...['https://cdn.kernel.org', 'https://example.org'].map((host) => `${host}=${server.url}/files`),
+      `https://git.kernel.org/pub/scm/linux/kernel/git/stable/linux.git=file://${linux.dir}`,
+    ].join(';'),
   };
 }
 
