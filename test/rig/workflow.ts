@@ -2,15 +2,7 @@
 // and what the cache action kept. It has the actions and expressions that the guide has, and throws at any other.
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { parse } from 'yaml';
@@ -21,16 +13,13 @@ const runFile = promisify(execFile);
 type Env = Readonly<Record<string, string>>;
 
 interface Step {
-  readonly name?: string;
   readonly uses?: string;
   readonly run?: string;
   readonly with?: Readonly<Record<string, unknown>>;
-  readonly env?: Env;
 }
 
 interface Job {
   readonly 'runs-on': string;
-  readonly env?: Env;
   readonly steps: readonly Step[];
 }
 
@@ -42,7 +31,7 @@ export interface Runners {
 interface Run {
   readonly repository: string;
   readonly workspace: string;
-  readonly env: Record<string, string>;
+  readonly env: Env & { readonly GITHUB_PATH: string };
   /** What is done when all steps are. */
   readonly after: (() => Promise<void>)[];
   tell(line: string): void;
@@ -75,7 +64,7 @@ export function startRunners(folder: string, env: Env): Runners {
         },
       };
       const job = onlyJob(readFileSync(workflow, 'utf8'));
-      for (const step of job.steps) await perform(step, { ...job.env }, run, caches);
+      for (const step of job.steps) await perform(step, run, caches);
       for (const after of run.after) await after();
       return log;
     },
@@ -90,30 +79,25 @@ function onlyJob(text: string): Job {
   return job;
 }
 
-async function perform(step: Step, env: Env, run: Run, caches: string): Promise<void> {
+async function perform(step: Step, run: Run, caches: string): Promise<void> {
   const action = step.uses?.replace(/@v\d+$/, '');
-  if (step.run !== undefined) await runScript(step.run, { ...env, ...step.env }, run);
+  if (step.run !== undefined) await runScript(step.run, run);
   else if (action === 'actions/checkout') await checkout(step.with ?? {}, run);
   else if (action === 'actions/cache') await cache(step.with ?? {}, run, caches);
   // Node.js is the one that the tests run on.
   else if (action !== 'actions/setup-node') throw new Error(`no action is called ${step.uses}`);
 }
 
-/** Throws with what was printed when the step fails. */
-async function runScript(script: string, stepEnv: Env, run: Run): Promise<void> {
-  const { env, workspace } = run;
-  const path = env.GITHUB_PATH ?? '';
-  const added = existsSync(path) ? readFileSync(path, 'utf8').trim().split('\n').reverse() : [];
-  const filled = Object.fromEntries(
-    Object.entries(stepEnv).map(([name, value]) => [name, fill(value, workspace)]),
-  );
-  run.tell(`Run ${script.trim()}`);
-  const { stdout } = await runFile('bash', ['-e', '-c', `{ ${fill(script, workspace)}\n} 2>&1`], {
+/** Rejects with what was printed when the step fails. */
+async function runScript(script: string, { env, workspace, tell }: Run): Promise<void> {
+  const added = existsSync(env.GITHUB_PATH) ? readFileSync(env.GITHUB_PATH, 'utf8').trim().split('\n') : [];
+  tell(`Run ${script.trim()}`);
+  const { stdout } = await runFile('bash', ['-e', '-c', `{ ${script}\n} 2>&1`], {
     cwd: workspace,
-    env: { ...env, ...filled, PATH: [...added, env.PATH].join(':') },
+    env: { ...env, PATH: [...added.reverse(), env.PATH].join(':') },
     timeout: 60_000,
-  });
-  if (stdout !== '') run.tell(stdout.trimEnd());
+  }).catch(({ message, stdout }) => Promise.reject(new Error(`${message}\n${stdout}`)));
+  if (stdout !== '') tell(stdout.trimEnd());
 }
 
 async function checkout(options: Readonly<Record<string, unknown>>, run: Run): Promise<void> {
@@ -129,7 +113,9 @@ async function checkout(options: Readonly<Record<string, unknown>>, run: Run): P
 async function cache(options: Readonly<Record<string, unknown>>, run: Run, caches: string): Promise<void> {
   const { workspace, tell, env } = run;
   const key = fill(String(options.key), workspace);
-  const prefixes = fill(String(options['restore-keys'] ?? ''), workspace).split('\n').filter(Boolean);
+  const prefixes = fill(String(options['restore-keys'] ?? ''), workspace)
+    .split('\n')
+    .filter(Boolean);
   const newest = readdirSync(caches).sort(
     (a, b) => statSync(join(caches, b)).mtimeMs - statSync(join(caches, a)).mtimeMs,
   );
@@ -155,7 +141,6 @@ async function cache(options: Readonly<Record<string, unknown>>, run: Run, cache
 function fill(text: string, workspace: string): string {
   return text.replace(/\$\{\{\s*(.*?)\s*\}\}/g, (_, expression: string) => {
     if (expression === 'runner.os') return 'Linux';
-    if (expression === 'github.workspace') return workspace;
     const files = /^hashFiles\((.*)\)$/.exec(expression)?.[1];
     if (files === undefined) throw new Error(`what is ${expression}?`);
     const total = createHash('sha256');
