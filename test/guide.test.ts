@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { commands } from '../src/cli/commands.js';
 import {
@@ -27,10 +28,13 @@ import {
   replaceBlock,
   runSession,
 } from './rig/documents.js';
+import { type GitRepository, gitRepository } from './rig/git.js';
 import { vswarmRelease } from './rig/images.js';
 import { MAIN, REPO_ROOT, runFolder } from './rig/places.js';
+import { randomNumbers, seededBytes } from './rig/random.js';
 import { type ReleaseServer, startReleaseServer } from './rig/release-server.js';
 import { tarBytes } from './rig/tar.js';
+import { startRunners } from './rig/workflow.js';
 
 const runFile = promisify(execFile);
 
@@ -46,12 +50,15 @@ const SORTS = {
   from: /^\w+ from=(\S+)$/,
   /** Run in that folder. */
   console: /^console(?: (?!not-run$)(\S+))?$/,
+  /** What GitHub's runners log when the repository that this workflow is in is pushed as it is. */
+  pushed: /^text pushed=(([^\s/]+)\/\S+)$/,
   /** Of a cluster, or of the internet: parsed only, and the page says so. */
   notRun: /^(?:sh|make|text|console) not-run$/,
 };
 
 let bin: string;
 let server: ReleaseServer;
+let linux: GitRepository;
 const homes: string[] = [];
 
 beforeAll(async () => {
@@ -59,7 +66,11 @@ beforeAll(async () => {
   const { assets } = await vswarmRelease({ size: { sizeMiB: 16, dataMiB: 2 } });
   await server.release('vhive-serverless/vSwarm-u', 'v0.3.0', assets);
   await server.file('pub/linux/kernel/v5.x/linux-5.15.59.tar', kernelSource());
+  linux = linuxRepository();
+  await server.file('disk-image.tar.gz', gzipSync(diskArchive(), { level: 0 }));
   bin = mkdtempSync(join(runFolder(), 'guide-bin-'));
+  // A cross compiler need not be there.
+  for (const tool of ['gcc', 'ld']) program(`aarch64-linux-gnu-${tool}`, `exec ${tool} "$@"`);
   program('res', `exec '${process.execPath}' '${MAIN}' "$@"`);
   // Of a cluster: the job is run at once, with what Slurm sets for it.
   program(
@@ -74,6 +85,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await server.close();
+  linux.remove();
   for (const dir of [...homes, bin]) rmSync(dir, { recursive: true, force: true });
 });
 
@@ -97,6 +109,46 @@ function kernelSource(): Buffer {
   ]);
 }
 
+/** Of the shape of Linux, too, and compiled: configurations by architecture, a fragment added, a build outside of the source. */
+function linuxRepository(): GitRepository {
+  const repository = gitRepository();
+  repository.commit({
+    Makefile: LINUX_MAKEFILE,
+    'arch/x86_64/configs/defconfig': 'CONFIG_X86_64=y\nCONFIG_PCI=y\n',
+    'arch/arm64/configs/defconfig': 'CONFIG_ARM64=y\nCONFIG_PCI=y\n',
+    'init/main.c': 'const char banner[] = "Linux version 5.15.59 (" USER "@" HOST ") " TIMESTAMP;\n',
+    'drivers/virtio_blk.c': 'const char virtio_blk[1 << 20] = {1};\n',
+    'fs/9p_fs.c': 'const char v9fs[2 << 20] = {9};\n',
+  });
+  repository.git('tag', 'v5.15.59');
+  return repository;
+}
+
+const LINUX_MAKEFILE = `
+names = USER HOST TIMESTAMP
+CFLAGS = $(foreach name,$(names),'-D$(name)="$(KBUILD_BUILD_$(name))"')
+sources = init/main.c $(shell sed -n 's/^CONFIG_\\(.*\\)=y$$/\\L*\\/\\1.c/p' $(O)/.config)
+objects = $(patsubst %.c,$(O)/%.o,$(wildcard $(sources)))
+vmlinux: $(objects)
+	$(CROSS_COMPILE)ld -r -o $(O)/vmlinux $^
+$(O)/%.o: %.c
+	@mkdir -p $(dir $@)
+	$(CROSS_COMPILE)gcc $(CFLAGS) -c -o $@ $<
+defconfig:
+	mkdir -p $(O) && cp arch/$(ARCH)/configs/defconfig $(O)/.config
+olddefconfig:
+	sed -n '/^CONFIG_/p' $(O)/.config | sort -t = -k 1,1 -u -o $(O)/.config
+`;
+
+/** A disk with blocks of data here and there. How well it is compressed would differ from zlib to zlib. */
+function diskArchive(): Buffer {
+  const disk = Buffer.alloc(16 << 20);
+  const places = randomNumbers('places');
+  for (let block = 0; block < 200; block += 1)
+    disk.set(seededBytes(`block ${block}`, 4096), 4096 * Math.floor((places() * disk.length) / 4096));
+  return tarBytes([{ name: 'images/disk.img', body: disk }]);
+}
+
 function newHome(): string {
   const home = realpathSync(mkdtempSync(join(runFolder(), 'guide-')));
   homes.push(home);
@@ -107,15 +159,22 @@ function newHome(): string {
   return home;
 }
 
-function environment(home: string): Readonly<Record<string, string>> {
+/** @param programs folders on the PATH before those of the machine */
+function environment(home: string, programs: readonly string[] = [bin]): Readonly<Record<string, string>> {
   return {
-    PATH: `${bin}:${process.env.PATH ?? ''}:/usr/sbin:/sbin`,
+    PATH: [...programs, process.env.PATH ?? '', '/usr/sbin', '/sbin'].join(':'),
     HOME: home,
     LANG: 'C.UTF-8',
+    GIT_CONFIG_NOSYSTEM: '1',
+    GIT_AUTHOR_NAME: 'Ada',
+    GIT_AUTHOR_EMAIL: 'ada@example.org',
+    GIT_COMMITTER_NAME: 'Ada',
+    GIT_COMMITTER_EMAIL: 'ada@example.org',
     GITHUB_API_URL: server.apiUrl,
-    RES_MIRRORS: ['https://cdn.kernel.org', 'https://example.org']
-      .map((host) => `${host}=${server.url}/files`)
-      .join(';'),
+    RES_MIRRORS: [
+      ...['https://cdn.kernel.org', 'https://example.org'].map((host) => `${host}=${server.url}/files`),
+      `https://git.kernel.org/pub/scm/linux/kernel/git/stable/linux.git=file://${linux.dir}`,
+    ].join(';'),
   };
 }
 
@@ -129,6 +188,7 @@ describe.each(PAGES.map((page) => [page.file, page] as const))('the page %s', (_
 
   it('says what happens (`vitest run test/guide.test.ts -u` renews it)', { timeout: 120_000 }, async () => {
     const home = newHome();
+    const runners = startRunners(join(home, '.github-runners'), environment(home, []));
     let text = page.text;
     const manifests = new Set<string>();
     for (const block of page.blocks) {
@@ -144,6 +204,11 @@ describe.each(PAGES.map((page) => [page.file, page] as const))('the page %s', (_
       if (folder) {
         const session = await runIn(home, folder[1] ?? '.', block);
         if (comparable(session) !== comparable(block.text)) text = replaceBlock(text, block, session);
+      }
+      const pushed = SORTS.pushed.exec(block.info);
+      if (pushed) {
+        const log = shown(home, await runners.push(join(home, pushed[2] ?? ''), join(home, pushed[1] ?? '')));
+        if (comparable(log) !== comparable(block.text)) text = replaceBlock(text, block, log);
       }
     }
     for (const folder of manifests) await expectPlanned(home, folder);
@@ -175,9 +240,11 @@ function write(home: string, file: string, { text }: Block): void {
 async function runIn(home: string, folder: string, block: Block): Promise<string> {
   const dir = join(home, folder);
   mkdirSync(dir, { recursive: true });
-  return (await runSession(commandsOf(block), dir, environment(home)))
-    .replaceAll(home, HOME)
-    .replaceAll(server.url, 'https://github.com');
+  return shown(home, await runSession(commandsOf(block), dir, environment(home)));
+}
+
+function shown(home: string, text: string): string {
+  return text.replaceAll(home, HOME).replaceAll(server.url, 'https://github.com');
 }
 
 /** What runs side by side is told in any order. */
