@@ -144,7 +144,7 @@ done
 chmod +x "$output"
 `;
 
-const ARCHIVER = `${version('ar 1.0')}test $# -lt 3 || { echo "joined by $(basename "$0")"; cat "$3"; } > "$2"\n`;
+const ARCHIVER = `${version('ar 1.0')}test $# -lt 3 || { echo "joined by $(basename "$(readlink -f "$0")")"; cat "$3"; } > "$2"\n`;
 
 /** As the real one, it has no --version. */
 const GO = `if test "$1" = --version; then echo 'flag provided but not defined: -version' >&2; exit 2; fi
