@@ -52,13 +52,13 @@ describe('a template', () => {
 
   it('may have values that it has no placeholder for, where that is allowed; a misspelt placeholder is an error', async () => {
     const input = () => streamed(Buffer.from('run <__GEM5__>\n'), { node: 'tmpl' });
-    const open2 = async (recipe: JsonObject) =>
+    const allowing = async (recipe: JsonObject) =>
       collect(
         open({ template: 'tmpl', 'allow-unused': true, ...recipe }, await makeContext({ inputs: [input()] })),
       );
     const values = { GEM5: '/opt/gem5', ROOT: '/data' };
-    expect((await open2({ values })).toString()).toBe('run /opt/gem5\n');
-    expect((await failureOf(() => open2({ values: { GEM55: 'x' } }))).message).toContain(
+    expect((await allowing({ values })).toString()).toBe('run /opt/gem5\n');
+    expect((await failureOf(allowing({ values: { GEM55: 'x' } }))).message).toContain(
       'no value is given for <__GEM5__>',
     );
     expect(template.keyed({ template: 'a', values, 'allow-unused': true })).toEqual(
