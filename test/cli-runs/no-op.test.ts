@@ -30,7 +30,7 @@ describe.skipIf(!has('qemu-img', 'mke2fs'))('with everything up to date', () => 
       workers: 0,
     });
     // Keys and records are hashed; a file's content is larger than any of these.
-    expect(largestHash).toBeLessThan(16 * 1024);
+    expect(largestHash).toBeLessThan(32 * 1024);
     expect(server.connections).toBe(0);
     expect(filesBelow(work.path('resources')).map((path) => [path, inode(path)])).toEqual(before);
   });
