@@ -127,6 +127,8 @@ describe.each(VARIANTS)('$arch $os', (variant) => {
     expect((await res(['list', ...set], { cwd: dir })).stdout).toContain(
       `Linux ${variant.kernel} for ${arch} built here`,
     );
+    const script = await res(['show', 'kernel-from-source', ...set], { cwd: dir });
+    expect(script.stdout).toMatch(/^ +cd linux$/m);
     const { stdout } = await res(['env', ...set], { cwd: dir });
     expect(stdout).toContain(`RES_BASE_DISK=${dir}/resources/base-disk.qcow2`);
   });
@@ -175,6 +177,16 @@ describe('by default', () => {
     expect(graph.manifest.outputDir).toBe(join(REPO_ROOT, 'resources'));
     expect(graph.nodes.get('client')?.executable).toBe(true);
   });
+});
+
+it('has params that follow from others: help does not show how, and list leaves them out', async () => {
+  const { dir } = makeWorkspace(bundledManifest());
+  const help = await res(['plan', '--help'], { cwd: dir });
+  expect(help.stdout).toMatch(/--iso-sha256 <VALUE> +its sha256 \(default: follows from other values\)/);
+  const list = await res(['list'], { cwd: dir });
+  expect(list.stdout).toMatch(
+    /in force: version v0\.3\.0, arch amd64, os-version focal, project main, origin release\n$/,
+  );
 });
 
 it('has commits in its lock for sources that it names, and for no others', () => {

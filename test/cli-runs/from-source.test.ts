@@ -58,7 +58,7 @@ async function openSources(): Promise<SourceScene> {
   };
 }
 
-describe.skipIf(!has(...NEEDED))('from source', () => {
+describe.skipIf(!has(...NEEDED))('from source', { timeout: 120_000 }, () => {
   let scene: SourceScene;
   beforeEach(async () => {
     scene = await openSources();
