@@ -138,8 +138,10 @@ function variantTable(variants: readonly VariantRow[], graph: Graph, page: Page)
     { title: 'WORKS WITH', cut: 'end' as const },
   ];
   const { params: declared, paramValues } = graph.manifest;
-  // What follows from the others says nothing of which row it is.
-  const chosen = declared.filter(({ default: standard }) => !hasHoles(standard ?? ''));
+  // What follows from the others says nothing of which row it is, unless it is in the table.
+  const chosen = declared.filter(
+    ({ name, default: standard }) => params.includes(name) || !hasHoles(standard ?? ''),
+  );
   const values = chosen.map(({ name }) => `${name} ${paramValues[name]}`);
   return [...table(columns, rows, page), '', `* with the params in force: ${values.join(', ')}`];
 }
