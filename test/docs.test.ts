@@ -178,7 +178,8 @@ describe('the page about the command line', () => {
     });
     const vswarm = join(folder(), 'vswarm-u');
     mkdirSync(vswarm);
-    cpSync(join(REPO_ROOT, 'resources.yaml'), join(vswarm, 'resources.yaml'));
+    for (const name of ['resources.yaml', 'from-source'])
+      cpSync(join(REPO_ROOT, name), join(vswarm, name), { recursive: true });
     const matrix = join(folder(), 'matrix');
     mkdirSync(matrix);
     const example = CLI.blocks.find(({ info }) => info === 'yaml');

@@ -1,5 +1,6 @@
 // The commands, their flags and the manifest's params as one commander program.
 import { Argument, Command, Option } from 'commander';
+import { hasHoles } from '../manifest/interpolate.js';
 import type { ParamDeclaration } from '../model/manifest.js';
 import { version } from '../store/package.js';
 import { environment } from './around.js';
@@ -102,9 +103,13 @@ function addCommonFlags(
 }
 
 function paramOption(param: ParamDeclaration, assigned: [string, string][]): Option {
+  const { default: standard } = param;
   const notes = [
     ...(param.enum ? [param.enum.join(', ')] : []),
-    ...(param.default === undefined ? [] : [`default: ${param.default}`]),
+    // What is in the holes is known only when all of the manifest is read.
+    ...(standard === undefined
+      ? []
+      : [`default: ${hasHoles(standard) ? 'follows from other values' : standard}`]),
   ];
   const description = [param.description ?? '', notes.length === 0 ? '' : `(${notes.join('; ')})`];
   return new Option(`--${param.name} <VALUE>`, description.filter((part) => part !== '').join(' '))

@@ -6,7 +6,7 @@ import { ResError } from '../model/error.js';
 import { isJsonObject, type JsonObject } from '../model/json.js';
 import { bytesOf, inputOf, nameOf } from './input.js';
 import type { Kind, KindContext } from './kind.js';
-import { single, unfit } from './recipe.js';
+import { single, truth, unfit } from './recipe.js';
 
 /** Bytes of a text: it is held in memory. */
 const MAX_TEXT = 64 * 1024 * 1024;
@@ -19,11 +19,14 @@ const DOLLAR = new RegExp(`\\$\\$\\{|\\$\\{(?:(${NAME})\\}|)`, 'g');
 export const template: Kind = {
   name: 'template',
   references: (recipe) => single(recipe, 'template'),
-  check: (recipe) => void valuesOf(recipe),
+  check(recipe) {
+    valuesOf(recipe);
+    truth(recipe, 'allow-unused');
+  },
   keyed: (recipe) => ({ values: valuesOf(recipe) }),
   tools: () => [],
   pool: 'disk',
-  making: { by: 'streaming', open: (recipe, context) => fill(valuesOf(recipe), context) },
+  making: { by: 'streaming', open: (recipe, context) => fill(recipe, context) },
 };
 
 type Values = Readonly<Record<string, string>>;
@@ -40,7 +43,7 @@ function valuesOf(recipe: JsonObject): Values {
   );
 }
 
-async function* fill(values: Values, context: KindContext): AsyncGenerator<Uint8Array> {
+async function* fill(recipe: JsonObject, context: KindContext): AsyncGenerator<Uint8Array> {
   const input = inputOf(context);
   const what = nameOf(input);
   const [item, ...others] = input.items;
@@ -54,7 +57,8 @@ async function* fill(values: Values, context: KindContext): AsyncGenerator<Uint8
   // One character a byte: what is no placeholder comes out as it went in.
   const text = (await wholeOf(context, what)).toString('latin1');
   context.member(item.name, { executable: item.executable === true });
-  yield Buffer.from(fillText(text, values, what), 'latin1');
+  const allowUnused = truth(recipe, 'allow-unused') ?? false;
+  yield Buffer.from(fillText(text, valuesOf(recipe), what, allowUnused), 'latin1');
 }
 
 async function wholeOf(context: KindContext, what: string): Promise<Buffer> {
@@ -75,9 +79,10 @@ async function wholeOf(context: KindContext, what: string): Promise<Buffer> {
 /**
  * @param text one character a byte, as the result
  * @param what the text's name in messages
+ * @param allowUnused values are for several texts: that one has no placeholder in this is no fault
  * Throws ResError `bad-format` that names all that is wrong: placeholders without a value by line, values without a placeholder.
  */
-export function fillText(text: string, values: Values, what: string): string {
+export function fillText(text: string, values: Values, what: string, allowUnused = false): string {
   const known = new Map(
     Object.entries(values).map(([name, value]) => [name, Buffer.from(value).toString('latin1')]),
   );
@@ -99,7 +104,7 @@ export function fillText(text: string, values: Values, what: string): string {
     },
   );
   for (const name of known.keys())
-    if (!used.has(name)) problems.push(`${what}: ${unusedValue(name, angle, text)}`);
+    if (!used.has(name) && !allowUnused) problems.push(`${what}: ${unusedValue(name, angle, text)}`);
   if (problems.length > 0) throw wrong(problems, angle);
   return filled;
 }

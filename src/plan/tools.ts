@@ -45,8 +45,8 @@ export class Tools {
   }
 
   /**
-   * The first line of what `NAME --version` prints; undefined when the program is not there. The program is asked
-   * only when its path, size or modification time is not the recorded one.
+   * The first line of what `NAME --version` prints, with the program's size where that fails; undefined when the program
+   * is not there. It is asked only when its path, size or modification time is not the recorded one.
    */
   async identity(name: string): Promise<string | undefined> {
     if (!this.#known.has(name)) this.#known.set(name, await this.#ask(name));
@@ -79,7 +79,9 @@ export class Tools {
     // An answer that did not come in time, or a program that cannot be started, tells nothing that is to be remembered.
     if (answer.exitCode === undefined) return undefined;
     const line = answer.stdout.split('\n', 1)[0]?.trim() || answer.stderr.split('\n', 1)[0]?.trim();
-    const identity = line || `${size} bytes, modified ${mtimeNs}`;
+    // One that knows no --version (go) complains of it, in the same words whatever its version.
+    const told = answer.exitCode === 0 ? line : line && `${line} (${size} bytes)`;
+    const identity = told || `${size} bytes, modified ${mtimeNs}`;
     this.#records.set(path, { size: Number(size), mtimeNs: String(mtimeNs), identity });
     return identity;
   }

@@ -1,5 +1,6 @@
 // What `res list` says: the nodes, and the support table of their variants.
 import { valuesOf, variantOf } from '../graph/variants.js';
+import { hasHoles } from '../manifest/interpolate.js';
 import type { Graph } from '../model/graph.js';
 import {
   type Node,
@@ -136,7 +137,12 @@ function variantTable(variants: readonly VariantRow[], graph: Graph, page: Page)
     { title: 'STATE' },
     { title: 'WORKS WITH', cut: 'end' as const },
   ];
-  const values = Object.entries(graph.manifest.paramValues).map(([name, value]) => `${name} ${value}`);
+  const { params: declared, paramValues } = graph.manifest;
+  // What follows from the others says nothing of which row it is, unless it is in the table.
+  const chosen = declared.filter(
+    ({ name, default: standard }) => params.includes(name) || !hasHoles(standard ?? ''),
+  );
+  const values = chosen.map(({ name }) => `${name} ${paramValues[name]}`);
   return [...table(columns, rows, page), '', `* with the params in force: ${values.join(', ')}`];
 }
 

@@ -148,7 +148,7 @@ export function showText(shown: ShownNode, page: Page): string[] {
   );
   field('', shown.plan.failure === undefined ? shown.plan.reasons.map(reasonText) : []);
   field('kind', [`${json.kind} (${json.section})`]);
-  field('recipe', fieldLines('', json.recipe));
+  field('recipe', fieldLines('', json.recipe).flatMap(scriptLines));
   field('verify', json.verify === null ? [] : fieldLines('', json.verify));
   const inputs = shown.node.references.map((each) =>
     each.role === 'in' ? referenceText(each) : `${referenceText(each)} (${each.role})`,
@@ -174,6 +174,11 @@ export function showText(shown: ShownNode, page: Page): string[] {
   if (json.section === 'target' || json.source) field('last run', lastRunLines(json.last_run));
   field('log', json.log === null ? [] : [page.path(json.log)]);
   return lines;
+}
+
+/** A script is shown as it is written, line by line. */
+function scriptLines(line: string): readonly string[] {
+  return line.trimEnd().replaceAll('\n', '\n  ').split('\n');
 }
 
 function outputLines(json: ShowJson, shown: ShownNode, page: Page): string[] {

@@ -1,12 +1,12 @@
 // The scene of the tests of the engine: a vSwarm-u release on a server, a folder with a manifest, and `res` run in it.
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach } from 'vitest';
 import type { BuildEvent, BuildResult } from '../../src/model/event.js';
 import type { StatusJson, StatusNodeJson } from '../../src/report/status.js';
 import { type Run, type RunOptions, type RunResult, runRes, startRes } from '../rig/cli.js';
 import { type VswarmOptions, type VswarmRelease, vswarmRelease } from '../rig/images.js';
-import { REPO_ROOT } from '../rig/places.js';
+import { bundledManifest } from '../rig/places.js';
 import { type ReleaseHandle, type ReleaseServer, startReleaseServer } from '../rig/release-server.js';
 import { makeWorkspace, type Workspace } from '../rig/workspace.js';
 
@@ -82,7 +82,7 @@ export async function openRelease(
   if (!amd64) throw new Error('no architecture');
   const assets = Object.assign({}, ...releases.map((one) => one.assets));
   const release = await server.release(REPO, amd64.version, assets);
-  const work = makeWorkspace(manifest ?? readFileSync(join(REPO_ROOT, 'resources.yaml'), 'utf8'));
+  const work = makeWorkspace(manifest ?? bundledManifest());
   atEnd(() => work.remove());
   const scene = sceneIn(work, { GITHUB_API_URL: server.apiUrl });
   return {

@@ -50,6 +50,22 @@ describe('a template', () => {
     );
   });
 
+  it('may have values that it has no placeholder for, where that is allowed; a misspelt placeholder is an error', async () => {
+    const input = () => streamed(Buffer.from('run <__GEM5__>\n'), { node: 'tmpl' });
+    const allowing = async (recipe: JsonObject) =>
+      collect(
+        open({ template: 'tmpl', 'allow-unused': true, ...recipe }, await makeContext({ inputs: [input()] })),
+      );
+    const values = { GEM5: '/opt/gem5', ROOT: '/data' };
+    expect((await allowing({ values })).toString()).toBe('run /opt/gem5\n');
+    expect((await failureOf(allowing({ values: { GEM55: 'x' } }))).message).toContain(
+      'no value is given for <__GEM5__>',
+    );
+    expect(template.keyed({ template: 'a', values, 'allow-unused': true })).toEqual(
+      template.keyed({ template: 'a', values }),
+    );
+  });
+
   it('gives values as they are: nothing in them is a placeholder', async () => {
     expect((await filled('<__A__><__B__>', { A: '<__B__>', B: '$&$1$$' })).toString()).toBe('<__B__>$&$1$$');
     expect((await filled(`${D}{A}`, { A: `${D}{A}ü` })).toString()).toBe(`${D}{A}ü`);

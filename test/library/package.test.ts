@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as library from '../../src/index.js';
 import { version } from '../../src/store/package.js';
 import { type Block, DOCS, readDocument } from '../rig/documents.js';
-import { REPO_ROOT } from '../rig/places.js';
+import { bundledManifest, REPO_ROOT } from '../rig/places.js';
 import { has } from '../rig/tools.js';
 import { makeWorkspace, removeWorkspaces, type Workspace } from '../rig/workspace.js';
 
@@ -58,7 +58,7 @@ describe('the package', () => {
       'dist/index.js',
       'dist/types/index.d.ts',
       'schemas/resources.schema.json',
-      'resources.yaml',
+      ...Object.keys(bundledManifest()),
       'README.md',
       'LICENSE',
     ])

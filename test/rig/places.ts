@@ -1,5 +1,5 @@
 // Where the program under test and the files of a test run lie, and what the set-up tells the test processes.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,6 +12,14 @@ export const MAIN = join(REPO_ROOT, 'dist', 'cli', 'main.js');
 export const RUN_FOLDER = 'RES_RIG_RUN_FOLDER';
 /** Environment variable: what the build printed, when it failed. */
 export const BUILD_FAILURE = 'RES_RIG_BUILD_FAILURE';
+
+/** The manifest of this repository and what it includes: text by path. */
+export function bundledManifest(): Readonly<Record<string, string>> {
+  const included = readdirSync(join(REPO_ROOT, 'from-source')).map((name) => `from-source/${name}`);
+  return Object.fromEntries(
+    ['resources.yaml', ...included].map((name) => [name, readFileSync(join(REPO_ROOT, name), 'utf8')]),
+  );
+}
 
 let own: string | undefined;
 

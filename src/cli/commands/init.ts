@@ -1,6 +1,7 @@
 // `res init`: a new manifest from a template.
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { readManifestFiles } from '../../manifest/files.js';
 import { nearest } from '../../manifest/nearest.js';
 import { ResError } from '../../model/error.js';
 import { packageRoot } from '../../store/package.js';
@@ -37,15 +38,12 @@ export const templates: Readonly<Record<string, Template>> = {
 export async function run({ dir, out }: Context, [name]: readonly string[]): Promise<number> {
   const template = name === undefined ? undefined : templates[name];
   if (name === undefined || !template) throw unknownTemplate(name);
-  const target = join(dir, 'resources.yaml');
-  const text = forUsers(readFileSync(join(packageRoot(), template.file), 'utf8'));
-  try {
-    writeFileSync(target, text, { flag: 'wx' });
-  } catch (error) {
-    throw cannotWrite(error, target);
-  }
+  const [target = dir, ...included] = writeFiles(join(packageRoot(), template.file), dir);
   out.lines([
     `wrote ${out.page.path(target)}: ${template.about}`,
+    ...[...new Set(included.map(dirname))].map(
+      (folder) => `wrote ${out.page.path(folder)}: what it includes`,
+    ),
     '',
     'next:',
     ...template.next.map((step) => `  ${step}`),
@@ -53,6 +51,24 @@ export async function run({ dir, out }: Context, [name]: readonly string[]): Pro
     'Keep resources.yaml and resources.lock.yaml in version control; .res/ and the outputs need not be there.',
   ]);
   return 0;
+}
+
+/** Writes the manifest and what it includes into the folder, where none of it is there yet; the paths, the manifest's first. */
+function writeFiles(manifest: string, dir: string): readonly string[] {
+  const files = readManifestFiles(manifest, dir).all.map(({ source: { file, text } }, i) => ({
+    target: join(dir, i === 0 ? 'resources.yaml' : relative(dirname(manifest), file)),
+    text: forUsers(text),
+  }));
+  for (const { target } of files) if (existsSync(target)) throw isThere(target);
+  for (const { target, text } of files) {
+    try {
+      mkdirSync(dirname(target), { recursive: true });
+      writeFileSync(target, text, { flag: 'wx' });
+    } catch (error) {
+      throw cannotWrite(error, target);
+    }
+  }
+  return files.map(({ target }) => target);
 }
 
 /** The path to the schema holds in this repository only. */
@@ -72,12 +88,14 @@ function unknownTemplate(name: string | undefined): ResError {
   return new ResError('usage', message, { hint });
 }
 
+function isThere(target: string): ResError {
+  return new ResError('usage', `${target} is there already, and is left as it is`, {
+    hint: 'Work in another folder (-C DIR), or move the file away first.',
+  });
+}
+
 function cannotWrite(error: unknown, target: string): unknown {
   if (!(error instanceof Error) || !('code' in error)) return error;
-  if (error.code === 'EEXIST') {
-    return new ResError('usage', `${target} is there already, and is left as it is`, {
-      hint: 'Work in another folder (-C DIR), or move the file away first.',
-    });
-  }
+  if (error.code === 'EEXIST') return isThere(target);
   return new ResError('io', `cannot write ${target}: ${error.message}`, { cause: error });
 }
