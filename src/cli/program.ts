@@ -1,9 +1,10 @@
 // The commands, their flags and the manifest's params as one commander program.
 import { Argument, Command, Option } from 'commander';
 import type { ParamDeclaration } from '../model/manifest.js';
+import { hang } from '../report/text.js';
 import { version } from '../store/package.js';
 import { environment } from './around.js';
-import { type CommandSpec, commands } from './commands.js';
+import { type CommandSpec, commands, shownArguments } from './commands.js';
 import { commonOptions, helpOption, option, setOption } from './flags.js';
 import type { Host } from './host.js';
 
@@ -15,6 +16,23 @@ const NAMES = 26;
 function environmentHelp(): string {
   const lines = environment.map(({ names, what }) => `  ${names.join(', ').padEnd(NAMES)}${what}`.trimEnd());
   return ['', 'Environment:', ...lines].join('\n');
+}
+
+/** What the definition of a command says beside its arguments and flags. */
+function furtherHelp({ exits = [], examples }: CommandSpec, width: number): string {
+  const least = Math.max(...examples.map(({ line }) => line.length)) + 2;
+  return [
+    ...(exits.length === 0
+      ? []
+      : ['', 'Exit status:', ...exits.flatMap(({ status, what }) => hang(`  ${status}  `, what, width))]),
+    '',
+    'Examples:',
+    ...examples.flatMap(({ line, what }) =>
+      2 + least + what.length <= width
+        ? [`  ${line.padEnd(least)}${what}`]
+        : [`  ${line}`, ...hang('      ', what, width)],
+    ),
+  ].join('\n');
 }
 
 /**
@@ -56,8 +74,9 @@ export function createProgram(
     const command = program
       .command(spec.name)
       .description(spec.summary)
-      .usage([...(spec.args === '' ? [] : [spec.args.replace(/[<>]/g, '')]), '[flags]'].join(' '));
-    for (const arg of spec.args.split(' ')) if (arg !== '') command.addArgument(new Argument(arg));
+      .usage([...shownArguments(spec), '[flags]'].join(' '))
+      .addHelpText('after', () => furtherHelp(spec, host.stdout.columns ?? 80));
+    for (const { term, about } of spec.args) command.addArgument(new Argument(term, about));
     if (wanted === undefined || wanted === spec.name) {
       for (const name of spec.flags) command.addOption(option(name));
       addCommonFlags(command, spec.manifest, params, assigned);

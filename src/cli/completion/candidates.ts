@@ -1,5 +1,6 @@
 // What may stand next on a command line.
 import type { Option } from 'commander';
+import type { CommandSpec } from '../commands.js';
 
 export interface Candidate {
   readonly value: string;
@@ -8,7 +9,7 @@ export interface Candidate {
 
 /** What completion must know of the command line; `nodes` is asked for only when a node may stand next. */
 export interface Grammar {
-  readonly commands: readonly { readonly name: string; readonly summary: string; readonly args: string }[];
+  readonly commands: readonly Pick<CommandSpec, 'name' | 'summary' | 'args'>[];
   /** Flags before a command's name, and those of each command. */
   options(command: string | undefined): readonly Option[];
   readonly params: readonly {
@@ -53,7 +54,7 @@ async function offered(
   if (command === 'completion') return ['bash', 'zsh', 'fish'].map((value) => ({ value, about: '' }));
   const spec = grammar.commands.find(({ name }) => name === command);
   // A file or folder is what the shell itself can complete.
-  const expected = spec?.args.split(' ')[args] ?? spec?.args.split(' ').at(-1);
+  const expected = (spec?.args[args] ?? spec?.args.at(-1))?.term;
   return expected?.includes('NODE') ? grammar.nodes() : [];
 }
 
