@@ -188,7 +188,7 @@ export const commands: readonly CommandSpec[] = [
     manifest: true,
     examples: [
       {
-        line: 'res export crate raw-disk --license https://creativecommons.org/licenses/by/4.0/',
+        line: 'res export crate raw-disk --license CC-BY-4.0',
         what: 'a crate with one output',
       },
     ],

@@ -166,7 +166,7 @@ export function commonOptions(manifest: boolean): readonly Option[] {
         ]
       : []),
     new Option('-q, --quiet', 'show failures and warnings only'),
-    new Option('-v, --verbose', 'show what programs print'),
+    new Option('-v, --verbose', 'show what programs print, and long lists whole'),
     new Option('--color <WHEN>', 'colours (default: auto)').choices(['auto', 'always', 'never']),
   ].map((flag) => flag.helpGroup(COMMON));
 }

@@ -2,7 +2,7 @@
 import type { BuildResult } from '../model/event.js';
 import { formatBytes, formatDuration } from './format.js';
 
-/** `3 ran, 1 restored, 2 fresh; 390 MiB downloaded; 14.2 s`, or `up to date`. */
+/** `3 ran, 1 restored, 2 fresh, 1 failed (qcow2); 390 MiB downloaded; 14.2 s`, or `up to date`. */
 export function resultText(result: BuildResult): string {
   const { ran, restored, fresh, failed, skipped } = result;
   if (result.ok && ran.length === 0 && restored.length === 0) return 'up to date';
@@ -10,10 +10,18 @@ export function resultText(result: BuildResult): string {
     `${ran.length} ran`,
     ...(restored.length === 0 ? [] : [`${restored.length} restored`]),
     ...(fresh.length === 0 ? [] : [`${fresh.length} fresh`]),
-    ...(failed.length === 0 ? [] : [`${failed.length} failed`]),
+    ...(failed.length === 0 ? [] : [failedText(failed)]),
     ...(skipped.length === 0 ? [] : [`${skipped.length} skipped`]),
   ];
   const downloaded =
     result.downloaded_bytes > 0 ? [`${formatBytes(result.downloaded_bytes)} downloaded`] : [];
   return [counts.join(', '), ...downloaded, formatDuration(result.duration_ms)].join('; ');
 }
+
+/** The message of a failure may have scrolled away by now. */
+function failedText(failed: readonly string[]): string {
+  const named = failed.slice(0, MOST_NAMES).join(', ');
+  return `${failed.length} failed (${named}${failed.length > MOST_NAMES ? ', …' : ''})`;
+}
+
+const MOST_NAMES = 3;

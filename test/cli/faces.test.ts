@@ -8,9 +8,8 @@ import { rowText } from '../../src/cli/faces/row.js';
 import { Running, timeLeft } from '../../src/cli/faces/running.js';
 import { createOutput } from '../../src/cli/output.js';
 import type { BuildEvent, ErrorReport } from '../../src/model/event.js';
-import { plainPaint } from '../../src/report/paint.js';
 import { width } from '../../src/report/text.js';
-import { digest } from '../report/samples.js';
+import { digest, page80 } from '../report/samples.js';
 import { FakeTerminal } from './terminal.js';
 
 const MIB = 1024 ** 2;
@@ -206,7 +205,7 @@ describe('what is under way', () => {
 });
 
 describe('a row', () => {
-  const page = { paint: plainPaint, width: 80, path: (path: string) => path };
+  const page = { ...page80, path: (path: string) => path };
   const row = (node: string, event?: BuildEvent, cells = 80) => {
     const running = new Running();
     running.take(started(node, { detail: 'qemu-img convert', through: [] }), 0);

@@ -390,7 +390,7 @@ describe('a build ends with', () => {
       skipped: ['b'],
       downloaded_bytes: 0,
     };
-    expect(resultText(failed)).toBe('0 ran, 2 fresh, 1 failed, 1 skipped; 14.2 s');
+    expect(resultText(failed)).toBe('0 ran, 2 fresh, 1 failed (a), 1 skipped; 14.2 s');
   });
 });
 
@@ -553,7 +553,8 @@ describe('gc', () => {
       'left .res/store/cas/cd/cdef: a build is using it',
       "left .res/store/cas/ef/ef01: it is another user's",
       'nothing to remove; 1 object left, 2.0 KiB',
-      'warning: that is more than 1.0 KiB: the rest is in use, or kept by `keep: always`',
+      'warning: that is more than 1.0 KiB: the rest is in use, or kept by',
+      '  `keep: always`',
     ]);
   });
 });

@@ -1,11 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createPaint, plainPaint } from '../../src/report/paint.js';
+import type { Page } from '../../src/report/paint.js';
+import { createPaint } from '../../src/report/paint.js';
 import { table } from '../../src/report/table.js';
 import { cutEnd, cutMiddle, hang, oneLine, padEnd, padStart, width } from '../../src/report/text.js';
 
 const anyText = fc.oneof(fc.string(), fc.string({ unit: 'grapheme' }));
-const page = (cells: number) => ({ paint: plainPaint, width: cells, path: (path: string) => path });
+
+import { page80 } from './samples.js';
+
+const page = (cells: number): Page => ({ ...page80, width: cells });
 
 describe('width', () => {
   it.each([

@@ -44,14 +44,11 @@ export async function run({ dir, out }: Context, [name]: readonly string[]): Pro
   } catch (error) {
     throw cannotWrite(error, target);
   }
-  out.lines([
-    `wrote ${out.page.path(target)}: ${template.about}`,
-    '',
-    'next:',
-    ...template.next.map((step) => `  ${step}`),
-    '',
+  out.prose(`wrote ${out.page.path(target)}: ${template.about}`);
+  out.lines(['', 'next:', ...template.next.map((step) => `  ${step}`), '']);
+  out.prose(
     'Keep resources.yaml and resources.lock.yaml in version control; .res/ and the outputs need not be there.',
-  ]);
+  );
   return 0;
 }
 

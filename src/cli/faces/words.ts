@@ -53,21 +53,26 @@ export function eventLines(
 ): readonly string[] {
   switch (event.type) {
     case 'waiting':
-      return [`waiting for ${event.for}`];
+      return hang('', `waiting for ${event.for}`, page.width, 2);
     case 'resolving':
-      return [`asking for ${event.source}`];
+      return hang('', `asking for ${event.source}`, page.width, 2);
     case 'planned':
-      return event.run + event.restore === 0 ? [] : [plannedText(event)];
+      return event.run + event.restore === 0 ? [] : hang('', plannedText(event), page.width, 2);
     case 'started':
-      return [startedText(event)];
+      return hang('', startedText(event), page.width, 2);
     case 'finished':
-      return [finishedText(event, page, o.place)];
+      return hang('', finishedText(event, page, o.place), page.width, 2);
     case 'notice':
       return hang(`${event.node}: `, oneLine(event.message), page.width, 2);
     case 'output':
       return o.verbose ? event.text.split('\n').map((line) => `${event.node} | ${oneLine(line)}`) : [];
     case 'skipped':
-      return [`${event.node}: ${page.paint('yellow', 'skipped')} because of ${event.because}`];
+      return hang(
+        '',
+        `${event.node}: ${page.paint('yellow', 'skipped')} because of ${event.because}`,
+        page.width,
+        2,
+      );
     case 'failed':
       return errorText(event.error, page, event.node);
     case 'warning':
