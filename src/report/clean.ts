@@ -4,7 +4,7 @@ import { hintText } from './error.js';
 import { fold, moreText } from './fold.js';
 import { count, formatBytes } from './format.js';
 import type { Page } from './paint.js';
-import { hang } from './text.js';
+import { cutMiddle, hang } from './text.js';
 
 export interface CleanJson {
   readonly removed: CleanReport['removed'];
@@ -21,9 +21,7 @@ export function cleanText({ removed, kept, freedBytes, sharedStore }: CleanRepor
   const byPath = [...removed].sort((a, b) => (a.path < b.path ? -1 : 1));
   const { shown, more } = fold(byPath, page);
   return [
-    ...shown.flatMap(({ path, size }) =>
-      hang('removed ', `${page.path(path)} (${formatBytes(size)})`, page.width, 2),
-    ),
+    ...shown.map(({ path, size }) => removedText(page.path(path), ` (${formatBytes(size)})`, page)),
     ...moreText(more, 'file', page),
     ...kept.flatMap((path) =>
       hang(
@@ -48,4 +46,10 @@ export function cleanText({ removed, kept, freedBytes, sharedStore }: CleanRepor
           ...hintText('`res gc` removes what no workspace refers to.', page),
         ]),
   ];
+}
+
+/** Nobody has a use for the path of what is gone: it is cut where it is long. */
+function removedText(path: string, size: string, page: Page): string {
+  const word = 'removed ';
+  return word + cutMiddle(path, page.width - word.length - size.length) + size;
 }

@@ -2,13 +2,13 @@
 import { count } from './format.js';
 import type { Page } from './paint.js';
 
-/** @param most by default as many as the page has of a list */
+/** @param most of a list that is to be shorter than others where it is folded */
 export function fold<T>(
   items: readonly T[],
   page: Page,
   most = page.most,
 ): { readonly shown: readonly T[]; readonly more: number } {
-  const shown = items.slice(0, Math.min(most, page.most));
+  const shown = page.most === Number.POSITIVE_INFINITY ? items : items.slice(0, most);
   return { shown, more: items.length - shown.length };
 }
 

@@ -88,7 +88,7 @@ export function historyText(records: readonly BuildRecord[], more: number, page:
     ...table(
       [
         { title: 'BUILD' },
-        { title: 'RESULT' },
+        { title: 'RESULT', cut: 'end' },
         { title: 'TIME', align: 'right', spare: true },
         { title: 'DOWNLOADED', align: 'right', spare: true },
         { title: 'RAN', align: 'right', spare: true },

@@ -21,8 +21,10 @@ export type Cell =
     };
 
 const GAP = '  ';
-/** A column is not cut below this many cells. */
+/** A column is not cut below this many cells, … */
 const NARROWEST = 8;
+/** … or these, where even that does not fit. */
+const SCARCELY = 4;
 
 /** Lines of the table, its titles first; a column whose cells are all empty is left out. */
 export function table(columns: readonly Column[], rows: readonly (readonly Cell[])[], page: Page): string[] {
@@ -66,10 +68,14 @@ function total(widths: readonly number[], used: readonly boolean[]): number {
   return cells.reduce((sum, width) => sum + width, GAP.length * (cells.length - 1));
 }
 
+function leastWidths(columns: readonly Column[], natural: readonly number[]): readonly number[] {
+  return natural.map((cells, i) => (columns[i]?.cut ? Math.min(cells, NARROWEST) : cells));
+}
+
 /** Which columns are shown: those that hold something, less the spare ones that there is no room for. */
 function fitting(columns: readonly Column[], natural: readonly number[], room: number): readonly boolean[] {
   const used = natural.map((cells) => cells > 0);
-  const least = natural.map((cells, i) => (columns[i]?.cut ? Math.min(cells, NARROWEST) : cells));
+  const least = leastWidths(columns, natural);
   for (let i = columns.length - 1; i >= 0; i--) {
     if (total(least, used) <= room) break;
     if (columns[i]?.spare) used[i] = false;
@@ -84,10 +90,11 @@ function shrink(
   room: number,
 ): readonly number[] {
   const widths = [...natural];
+  const floor = total(leastWidths(columns, natural), used) <= room ? NARROWEST : SCARCELY;
   for (let excess = total(widths, used) - room; excess > 0; excess--) {
     let widest = -1;
     widths.forEach((cells, i) => {
-      if (used[i] && columns[i]?.cut && cells > NARROWEST && cells > (widths[widest] ?? 0)) widest = i;
+      if (used[i] && columns[i]?.cut && cells > floor && cells > (widths[widest] ?? 0)) widest = i;
     });
     if (widest < 0) break;
     widths[widest] = (widths[widest] ?? 0) - 1;

@@ -47,7 +47,8 @@ export function padStart(text: string, cells: number): string {
 /**
  * A text behind a lead, wrapped by words to `cells`; what follows the first line begins `indent` cells in. Words that are
  * longer than a line (paths, URLs, digests) stay whole, so that they can be copied; writing without blanks between its
- * words (Chinese, Japanese) is broken at its wide signs. What stands in backquotes is not broken at its blanks. Line breaks in the text are kept, and
+ * words (Chinese, Japanese) is broken at its wide signs. What stands in backquotes is not broken at its blanks, nor is a
+ * figure from its unit. Line breaks in the text are kept, and
  * so is the indentation of its lines.
  */
 export function hang(lead: string, text: string, cells: number, indent = width(lead)): string[] {
@@ -81,9 +82,9 @@ function wrapLine(lead: string, text: string, cells: number, indent: number): st
   return [...lines, line];
 }
 
-/** What stands in backquotes is to be typed: it is one word where it fits into a line of so many cells. */
+/** What stands in backquotes is to be typed: it is one word, as a figure is with its unit, where it fits into so many cells. */
 function wordsOf(text: string, cells: number): readonly string[] {
-  const words = text.match(/(?:`[^`]*`|[^ ])+/g) ?? [];
+  const words = text.match(/(?:`[^`]*`|(?<=\d) (?=(?:[KMGTP]i)?B\b|m?s\b|min\b|h\b|%)|[^ ])+/g) ?? [];
   return words.flatMap((word) => (width(word) <= cells ? [word] : word.split(/ +/)));
 }
 

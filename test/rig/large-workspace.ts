@@ -6,7 +6,7 @@ import { makeWorkspace, type Workspace } from './workspace.js';
 export const CURE = { name: 'in/switch', content: 'yes\n' };
 
 const WIDE = '磁盘镜像的来源文件，每个都很小'.repeat(3);
-const LONG = 'of-a-source-with-a-name-that-is-long-and-then-some';
+const LONG = 'with-a-name-that-is-long-and-then-some';
 
 /**
  * 300 nodes by default: files, copies of them, files joined by fives, three that run a program, of which `fails` ends

@@ -67,12 +67,7 @@ export function eventLines(
     case 'output':
       return o.verbose ? event.text.split('\n').map((line) => `${event.node} | ${oneLine(line)}`) : [];
     case 'skipped':
-      return hang(
-        '',
-        `${event.node}: ${page.paint('yellow', 'skipped')} because of ${event.because}`,
-        page.width,
-        2,
-      );
+      return skippedLines([event], page);
     case 'failed':
       return errorText(event.error, page, event.node);
     case 'warning':
@@ -88,6 +83,19 @@ export function eventLines(
     case 'summary':
       return [];
   }
+}
+
+const MOST_NAMES = 5;
+
+/** A line for each node because of which others were skipped: what waits for one node may be most of a large graph. */
+export function skippedLines(events: readonly EventOf<'skipped'>[], page: Page): readonly string[] {
+  const waiting = new Map<string, string[]>();
+  for (const { node, because } of events) waiting.set(because, [...(waiting.get(because) ?? []), node]);
+  return [...waiting].flatMap(([because, nodes]) => {
+    const more = nodes.length > MOST_NAMES ? ` and ${nodes.length - MOST_NAMES} more` : '';
+    const names = `${nodes.slice(0, MOST_NAMES).join(', ')}${more}`;
+    return hang('', `${names}: ${page.paint('yellow', 'skipped')} because of ${because}`, page.width, 2);
+  });
 }
 
 /** `12 of 200 done, 3 running, 1 failed` */
