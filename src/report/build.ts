@@ -1,6 +1,10 @@
 // What a build did, in one line.
 import type { BuildResult } from '../model/event.js';
+import { someOf } from './fold.js';
 import { formatBytes, formatDuration } from './format.js';
+
+/** Of those that failed: what was said of them may have scrolled away by now. */
+const MOST_NAMES = 3;
 
 /** `3 ran, 1 restored, 2 fresh, 1 failed (qcow2); 390 MiB downloaded; 14.2 s`, or `up to date`. */
 export function resultText(result: BuildResult): string {
@@ -10,18 +14,10 @@ export function resultText(result: BuildResult): string {
     `${ran.length} ran`,
     ...(restored.length === 0 ? [] : [`${restored.length} restored`]),
     ...(fresh.length === 0 ? [] : [`${fresh.length} fresh`]),
-    ...(failed.length === 0 ? [] : [failedText(failed)]),
+    ...(failed.length === 0 ? [] : [`${failed.length} failed (${someOf(failed, MOST_NAMES)})`]),
     ...(skipped.length === 0 ? [] : [`${skipped.length} skipped`]),
   ];
   const downloaded =
     result.downloaded_bytes > 0 ? [`${formatBytes(result.downloaded_bytes)} downloaded`] : [];
   return [counts.join(', '), ...downloaded, formatDuration(result.duration_ms)].join('; ');
 }
-
-/** The message of a failure may have scrolled away by now. */
-function failedText(failed: readonly string[]): string {
-  const named = failed.slice(0, MOST_NAMES).join(', ');
-  return `${failed.length} failed (${named}${failed.length > MOST_NAMES ? ', …' : ''})`;
-}
-
-const MOST_NAMES = 3;

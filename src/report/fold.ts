@@ -16,3 +16,9 @@ export function fold<T>(
 export function moreText(more: number, what: string, page: Page): string[] {
   return more === 0 ? [] : [page.paint('dim', `${count(more, `more ${what}`)}; -v lists all`)];
 }
+
+/** `a, b, c and 195 more` */
+export function someOf(names: readonly string[], most: number): string {
+  const more = names.length - most;
+  return `${names.slice(0, most).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}

@@ -7,7 +7,7 @@ export interface Candidate {
   readonly about: string;
 }
 
-/** What completion must know of the command line; `nodes` is asked for only when a node may stand next. */
+/** What completion must know of the command line; `nodes` and `builds` are asked for only when one may stand next. */
 export interface Grammar {
   readonly commands: readonly Pick<CommandSpec, 'name' | 'summary' | 'args'>[];
   /** Flags before a command's name, and those of each command. */
@@ -18,6 +18,7 @@ export interface Grammar {
     readonly default?: string;
   }[];
   nodes(): Promise<readonly Candidate[]>;
+  builds(): Promise<readonly Candidate[]>;
   readonly templates: readonly Candidate[];
 }
 
@@ -55,6 +56,7 @@ async function offered(
   const spec = grammar.commands.find(({ name }) => name === command);
   // A file or folder is what the shell itself can complete.
   const expected = (spec?.args[args] ?? spec?.args.at(-1))?.term;
+  if (expected?.includes('BUILD')) return args === 0 ? grammar.builds() : [];
   return expected?.includes('NODE') ? grammar.nodes() : [];
 }
 

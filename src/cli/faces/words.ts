@@ -1,10 +1,14 @@
 // Events in words: the one line that an event leaves, the same on a screen and in a log.
 import type { BuildEvent } from '../../model/event.js';
 import { errorText, hintText } from '../../report/error.js';
+import { someOf } from '../../report/fold.js';
 import { count, formatBytes, formatDuration } from '../../report/format.js';
 import type { Page } from '../../report/paint.js';
 import { chainText } from '../../report/plan.js';
 import { hang, oneLine } from '../../report/text.js';
+
+/** In one line. */
+const MOST_NAMES = 5;
 
 type EventOf<T extends BuildEvent['type']> = Extract<BuildEvent, { type: T }>;
 
@@ -38,9 +42,8 @@ function changedText({ files }: EventOf<'changed'>, page: Page): string {
     .map((kind) => [kind, files.filter(({ change }) => change === kind)] as const)
     .filter(([, some]) => some.length > 0)
     .map(([kind, some]) => {
-      const names = some.slice(0, 5).map(({ path }) => page.path(path));
-      const more = some.length > 5 ? ` and ${some.length - 5} more` : '';
-      return `${kind}: ${names.join(', ')}${more}`;
+      const names = some.map(({ path }) => page.path(path));
+      return `${kind}: ${someOf(names, MOST_NAMES)}`;
     })
     .join('; ');
 }
@@ -85,16 +88,17 @@ export function eventLines(
   }
 }
 
-const MOST_NAMES = 5;
-
 /** A line for each node because of which others were skipped: what waits for one node may be most of a large graph. */
 export function skippedLines(events: readonly EventOf<'skipped'>[], page: Page): readonly string[] {
   const waiting = new Map<string, string[]>();
   for (const { node, because } of events) waiting.set(because, [...(waiting.get(because) ?? []), node]);
   return [...waiting].flatMap(([because, nodes]) => {
-    const more = nodes.length > MOST_NAMES ? ` and ${nodes.length - MOST_NAMES} more` : '';
-    const names = `${nodes.slice(0, MOST_NAMES).join(', ')}${more}`;
-    return hang('', `${names}: ${page.paint('yellow', 'skipped')} because of ${because}`, page.width, 2);
+    return hang(
+      '',
+      `${someOf(nodes, MOST_NAMES)}: ${page.paint('yellow', 'skipped')} because of ${because}`,
+      page.width,
+      2,
+    );
   });
 }
 
