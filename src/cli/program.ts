@@ -3,8 +3,8 @@ import { Argument, Command, Option } from 'commander';
 import type { ParamDeclaration } from '../model/manifest.js';
 import { hang } from '../report/text.js';
 import { version } from '../store/package.js';
-import { environment } from './around.js';
-import { type CommandSpec, commands, shownArguments } from './commands.js';
+import { environment, exitStatuses } from './around.js';
+import { type CommandSpec, commands, type ExitSpec, shownArguments } from './commands.js';
 import { commonOptions, helpOption, option, setOption } from './flags.js';
 import type { Host } from './host.js';
 
@@ -18,13 +18,20 @@ function environmentHelp(): string {
   return ['', 'Environment:', ...lines].join('\n');
 }
 
+function exitHelp(exits: readonly ExitSpec[], width: number): readonly string[] {
+  if (exits.length === 0) return [];
+  return [
+    '',
+    'Exit status:',
+    ...exits.flatMap(({ status, what }) => hang(`  ${String(status).padEnd(3)}  `, what, width)),
+  ];
+}
+
 /** What the definition of a command says beside its arguments and flags. */
 function furtherHelp({ exits = [], examples }: CommandSpec, width: number): string {
   const least = Math.max(...examples.map(({ line }) => line.length)) + 2;
   return [
-    ...(exits.length === 0
-      ? []
-      : ['', 'Exit status:', ...exits.flatMap(({ status, what }) => hang(`  ${status}  `, what, width))]),
+    ...exitHelp(exits, width),
     '',
     'Examples:',
     ...examples.flatMap(({ line, what }) =>
@@ -69,6 +76,7 @@ export function createProgram(
     });
   addCommonFlags(program, true, params, assigned);
   program.addHelpText('after', environmentHelp);
+  program.addHelpText('after', () => exitHelp(exitStatuses, host.stdout.columns ?? 80).join('\n'));
   program.addHelpText('after', '\nRun `res COMMAND --help` for the flags of a command.');
   for (const spec of commands) {
     const command = program

@@ -1,7 +1,7 @@
 // What `res check` says: which nodes came out the same, and of the others what differs.
 import type { CheckedNode, CheckReport, Difference } from '../model/report.js';
 import { moreText } from './fold.js';
-import { count, formatDuration } from './format.js';
+import { formatDuration } from './format.js';
 import type { Colour, Page } from './paint.js';
 import { table } from './table.js';
 import { hang } from './text.js';
@@ -65,9 +65,8 @@ export function checkText({ nodes }: CheckReport, page: Page): string[] {
   return [
     ...told.flatMap((checked) => nodeText(checked, page)),
     ...moreText(nodes.length - told.length, 'node', page),
-    ...(nodes.length === 0
-      ? ['nothing is made for these nodes']
-      : [`${count(nodes.length, 'node')}: ${counts.join(', ')}`]),
+    ...(nodes.length === 0 ? ['nothing is made for these nodes'] : []),
+    ...(nodes.length > 1 ? [`${nodes.length} nodes: ${counts.join(', ')}`] : []),
   ];
 }
 
