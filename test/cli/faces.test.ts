@@ -299,6 +299,19 @@ describe('the live face', () => {
     ]);
   });
 
+  it('says once, at the end, what was skipped because of one node', async () => {
+    const terminal = new FakeTerminal();
+    const skipped = Array.from(
+      { length: 9 },
+      (_, i): BuildEvent => ({ type: 'skipped', node: `n${i}`, because: 'qcow2' }),
+    );
+    const face = await show(terminal, [planned(10), started('qcow2'), ...skipped, failed('qcow2')]);
+    await face.end();
+    const rows = rowsOf(terminal);
+    expect(rows.at(-1)).toBe('n0, n1, n2, n3, n4 and 4 more: skipped because of qcow2');
+    expect(rows.filter((row) => row.includes('skipped'))).toHaveLength(1);
+  });
+
   it('hides the cursor while it draws, and gives it back', async () => {
     const terminal = new FakeTerminal();
     const face = await show(terminal, [planned(1), started('a')]);

@@ -80,6 +80,26 @@ raw-disk    convert  failed            input changed: qcow2 (+1)
     ]);
   });
 
+  it('of more nodes than a terminal should list leads with the counts, and lists what is worst first', () => {
+    const states = ['fresh', 'cached', 'fresh', 'stale', 'failed', 'modified', 'fresh'] as const;
+    const many = plan(states.map((state, i) => nodePlan(`n${i}`, 'copy', { state })));
+    const folded = statusText(many, { ...page80, most: 5 });
+    expect(folded).toEqual([
+      '3 fresh, 1 cached, 1 stale, 1 modified, 1 failed',
+      '',
+      'NODE  KIND  STATE',
+      'n4    copy  failed',
+      'n5    copy  modified',
+      'n3    copy  stale',
+      'n1    copy  cached',
+      '',
+      '3 more nodes; -v lists all',
+    ]);
+    expect(statusText(many, { ...page80, most: 7 })).toHaveLength(10);
+    const fresh = plan(['a', 'b', 'c'].map((name) => nodePlan(name, 'copy')));
+    expect(statusText(fresh, { ...page80, most: 2 })).toEqual(['3 fresh', '3 more nodes; -v lists all']);
+  });
+
   it('has words for a manifest without nodes', () => {
     expect(statusText(plan([]), page80)).toEqual(['the manifest has no nodes']);
   });
