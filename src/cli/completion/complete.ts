@@ -16,8 +16,8 @@ import { createProgram } from '../program.js';
 import { scan } from '../scan.js';
 import { type Candidate, candidates } from './candidates.js';
 
-/** More than a menu has room for; each is a file that is read. */
-const MOST_BUILDS = 20;
+/** Of so many builds it is said what they were: each is a file that is read. */
+const MOST_READ = 20;
 
 /** @param argv what follows `__complete`. @returns the exit status */
 export async function complete(argv: readonly string[], host: Host): Promise<number> {
@@ -61,8 +61,8 @@ async function buildCandidates(context: ManifestContext): Promise<readonly Candi
   ]);
   try {
     const { builds } = workspacePaths(dirname(manifestFile(context)), context.env);
-    const ids = (await buildIds(builds)).slice(0, MOST_BUILDS);
-    const records = await Promise.all(ids.map((id) => readBuild(builds, id)));
+    const ids = await buildIds(builds);
+    const records = await Promise.all(ids.slice(0, MOST_READ).map((id) => readBuild(builds, id)));
     return ids.map((value, i) => {
       const record = records[i];
       return { value, about: record ? `${record.outcome}: ${someOf(record.requested, 3)}` : '' };

@@ -91,14 +91,14 @@ export function eventLines(
 /** A line for each node because of which others were skipped: what waits for one node may be most of a large graph. */
 export function skippedLines(events: readonly EventOf<'skipped'>[], page: Page): readonly string[] {
   const waiting = new Map<string, string[]>();
-  for (const { node, because } of events) waiting.set(because, [...(waiting.get(because) ?? []), node]);
+  for (const { node, because } of events) {
+    const nodes = waiting.get(because) ?? [];
+    nodes.push(node);
+    waiting.set(because, nodes);
+  }
   return [...waiting].flatMap(([because, nodes]) => {
-    return hang(
-      '',
-      `${someOf(nodes, MOST_NAMES)}: ${page.paint('yellow', 'skipped')} because of ${because}`,
-      page.width,
-      2,
-    );
+    const text = `${someOf(nodes, MOST_NAMES)}: ${page.paint('yellow', 'skipped')} because of ${because}`;
+    return hang('', text, page.width, 2);
   });
 }
 
