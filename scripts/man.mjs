@@ -1,67 +1,22 @@
 // Writes the man page from what the program knows of itself: its commands, their flags, the environment, exit statuses, files.
 //   node scripts/man.mjs        man/res.1
 //   node scripts/man.mjs -      to stdout
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import * as esbuild from 'esbuild';
-
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
-
-/** The definitions, compiled into a module of their own: dist/ has them in chunks. */
-async function definitions() {
-  const folder = mkdtempSync(join(root, 'dist', '.build-man-'));
-  try {
-    const outfile = join(folder, 'definitions.mjs');
-    await esbuild.build({
-      absWorkingDir: root,
-      stdin: {
-        contents: `export { createProgram } from './src/cli/program.js';
-          export { commands } from './src/cli/commands.js';
-          export * from './src/cli/around.js';`,
-        resolveDir: root,
-        loader: 'ts',
-      },
-      outfile,
-      bundle: true,
-      platform: 'node',
-      format: 'esm',
-      // What a command does is not needed.
-      plugins: [
-        {
-          name: 'definitions only',
-          setup(build) {
-            build.onResolve({ filter: /\/commands\/[a-z-]+\.js$/ }, () => ({ path: '/', external: true }));
-          },
-        },
-      ],
-      banner: {
-        js: "import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);",
-      },
-      define: { RES_BUILD: 'undefined' },
-      logLevel: 'error',
-    });
-    return await import(pathToFileURL(outfile).href);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { definitions, root, sentence } from './definitions.mjs';
 
 /** The text of man/res.1. */
-export async function manPage() {
-  const { createProgram, commands, environment, exitStatuses, files } = await definitions();
-  const program = createProgram([], [], process, async () => undefined);
-  const common = (option) => option.helpGroupHeading === 'Common flags:';
-  const commandNamed = (name) => program.commands.find((command) => command.name() === name);
+async function manPage() {
+  const { description, version, commands, common, environment, exitStatuses, files } = await definitions();
   const lines = [
     `.\\" Written by scripts/man.mjs.`,
-    `.TH RES 1 "" "${roff(program.version())}" "User Commands"`,
+    `.TH RES 1 "" "${roff(version)}" "User Commands"`,
     '.SH NAME',
     'res \\- a make for disk images and experiment resources',
     '.SH SYNOPSIS',
     `.B res\n.I COMMAND\n.RI [ NODE ...]\n.RI [ flags ]`,
     '.SH DESCRIPTION',
-    prose(program.description()),
+    prose(description),
     '.PP',
     prose(
       'The manifest is resources.yaml in the current folder or the nearest one above. Without a node, a command is about the nodes ' +
@@ -69,21 +24,12 @@ export async function manPage() {
         'commands that are about a manifest, and stands in their --help.',
     ),
     '.SH COMMANDS',
-    ...commands.flatMap(({ name, args, summary }) => [
-      `.SS "${roff(['res', name, args.replace(/[<>]/g, '')].filter(Boolean).join(' '))}"`,
-      prose(sentence(summary)),
-      ...commandNamed(name)
-        .options.filter((option) => !option.hidden && !common(option))
-        .flatMap(flag),
-    ]),
+    ...commands.flatMap(commandText),
     '.SS "res help [COMMAND]"',
     'This help, or that of a command.',
     '.SH COMMON FLAGS',
     'Before the command or after it.',
-    ...program.options
-      .filter((option) => !option.hidden && common(option))
-      .concat(commonOfCommands(program, common))
-      .flatMap(flag),
+    ...[...common, ...commonOfCommands(commands, common)].flatMap(flag),
     '.SH ENVIRONMENT',
     ...environment.flatMap(({ names, what }) =>
       item(names.map(bold).join(', '), what || 'As for other programs.'),
@@ -108,13 +54,23 @@ export async function manPage() {
   return `${lines.join('\n')}\n`;
 }
 
+function commandText({ name, shown, args, summary, flags, exits = [], examples }) {
+  return [
+    `.SS "${roff(['res', name, ...shown].join(' '))}"`,
+    prose(sentence(summary)),
+    ...args.flatMap(({ about }, i) => item(italic(shown[i].replace(/[[\]]/g, '')), sentence(about))),
+    ...flags.flatMap(flag),
+    ...exits.flatMap(({ status, what }) => item(`Exit status ${bold(String(status))}`, sentence(what))),
+    ...examples.flatMap(({ line, what }) => item(`Example: ${bold(line)}`, sentence(what))),
+  ];
+}
+
 /** Common flags that only commands take, such as --matrix. */
-function commonOfCommands(program, common) {
-  const known = new Set(program.options.map(({ flags }) => flags));
+function commonOfCommands(commands, common) {
+  const known = new Set(common.map(({ flags }) => flags));
   const found = new Map();
-  for (const { options } of program.commands)
-    for (const option of options)
-      if (common(option) && !option.hidden && !known.has(option.flags)) found.set(option.flags, option);
+  for (const command of commands)
+    for (const option of command.common) if (!known.has(option.flags)) found.set(option.flags, option);
   return [...found.values()];
 }
 
@@ -135,10 +91,6 @@ function item(term, text) {
 function prose(text) {
   const parts = text.split('`').map((part, i) => (i % 2 === 1 ? bold(part) : roff(part)));
   return safe(parts.join(''));
-}
-
-function sentence(text) {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.?!]$/.test(text) ? '' : '.'}`;
 }
 
 function bold(text) {
@@ -166,8 +118,6 @@ function safe(line) {
   return /^[.']/.test(line) ? `\\&${line}` : line;
 }
 
-if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const page = await manPage();
-  if (process.argv[2] === '-') process.stdout.write(page);
-  else writeFileSync(join(root, 'man', 'res.1'), page);
-}
+const page = await manPage();
+if (process.argv[2] === '-') process.stdout.write(page);
+else writeFileSync(join(root, 'man', 'res.1'), page);

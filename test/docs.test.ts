@@ -27,6 +27,7 @@ import {
   sectionOf,
 } from './rig/documents.js';
 import { REPO_ROOT, runFolder } from './rig/places.js';
+import { tool } from './rig/tools.js';
 
 const DOCUMENTS = readDocuments();
 const CLI = readDocument('cli.md');
@@ -125,6 +126,16 @@ describe('the page about the command line', () => {
     const section = sectionOf(CLI, 'Commands');
     const titles = [...section.matchAll(/^### (.*)$/gm)].map(([, title = '']) => title);
     expect(titles.sort()).toEqual([...commands.map(({ name }) => name), 'help'].sort());
+  });
+
+  it('has what the definitions of the commands give (`node scripts/cli-docs.mjs` renews it)', async () => {
+    const page = await tool([process.execPath, join(REPO_ROOT, 'scripts/cli-docs.mjs'), '-']);
+    expect(CLI.text).toBe(page);
+  });
+
+  it('shows a session of each command', () => {
+    for (const { name } of commands)
+      expect(sectionOf(CLI, name), name).toMatch(new RegExp(`^\\$ .*\\bres (?:-C \\S+ )?${name}\\b`, 'm'));
   });
 
   it.each(commands.map(({ name }) => name))('has the flags of %s', async (command) => {

@@ -1,4 +1,5 @@
 // What there is to know of the command line beside commands and flags: for help, the man page and the documents.
+import type { ExitSpec } from './commands.js';
 
 /** Names of variables, and what each is for; `what` is empty where the names say it. */
 export const environment: readonly { readonly names: readonly string[]; readonly what: string }[] = [
@@ -13,9 +14,12 @@ export const environment: readonly { readonly names: readonly string[]; readonly
   { names: ['XDG_CONFIG_HOME'], what: 'where your res/config.yaml lies (~/.config)' },
 ];
 
-export const exitStatuses: readonly { readonly status: number; readonly what: string }[] = [
+export const exitStatuses: readonly ExitSpec[] = [
   { status: 0, what: 'done' },
-  { status: 1, what: 'a node failed, or `verify` or `check` found a difference' },
+  {
+    status: 1,
+    what: 'a node failed, `verify` or `check` found a difference, `doctor` something to mend, or it could not be done',
+  },
   { status: 2, what: 'bad usage or manifest; nothing was run' },
   { status: 3, what: '`status --check`: not fresh' },
   { status: 130, what: 'interrupted' },

@@ -65,7 +65,9 @@ export function matrixFlag(text: string): MatrixFlag {
   const at = text.indexOf('=');
   const values = text.slice(at + 1).split(',');
   if (at < 1 || values.includes(''))
-    throw new ResError('usage', `--matrix ${text}: a param is given values as NAME=VALUE,VALUE`);
+    throw new ResError('usage', `--matrix ${text}: a param is given values as NAME=VALUE,VALUE`, {
+      hint: 'As in `--matrix arch=amd64,arm64`.',
+    });
   return [text.slice(0, at), values];
 }
 
@@ -166,7 +168,7 @@ export function commonOptions(manifest: boolean): readonly Option[] {
         ]
       : []),
     new Option('-q, --quiet', 'show failures and warnings only'),
-    new Option('-v, --verbose', 'show what programs print'),
+    new Option('-v, --verbose', 'show what programs print, and long lists whole'),
     new Option('--color <WHEN>', 'colours (default: auto)').choices(['auto', 'always', 'never']),
   ].map((flag) => flag.helpGroup(COMMON));
 }
@@ -176,7 +178,10 @@ export function setOption(assign: (name: string, value: string) => void): Option
   return new Option('--set <NAME=VALUE>', 'set a param of the manifest')
     .argParser((text: string) => {
       const at = text.indexOf('=');
-      if (at < 1) throw new ResError('usage', `--set ${text}: a param is set as NAME=VALUE`);
+      if (at < 1)
+        throw new ResError('usage', `--set ${text}: a param is set as NAME=VALUE`, {
+          hint: 'As in `--set arch=arm64`.',
+        });
       assign(text.slice(0, at), text.slice(at + 1));
       return text;
     })

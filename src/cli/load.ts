@@ -35,7 +35,7 @@ export async function openContextWorkspace(context: Context): Promise<Workspace>
   // Where stderr may be a stream of events, words would break it.
   if (flags.progress !== 'json')
     for (const message of workspace.state.damage)
-      err.line(`${err.page.paint('yellow', 'warning:')} ${message}`);
+      err.prose(`${err.page.paint('yellow', 'warning:')} ${message}`);
   return workspace;
 }
 

@@ -16,18 +16,18 @@ export function readMatrix(
     const before = matrix.get(param);
     if (before) {
       throw new ResError('usage', `--matrix gives \`${param}\` twice`, {
-        hint: `say \`--matrix ${param}=${[...new Set([...before, ...values])].join(',')}\``,
+        hint: `Say \`--matrix ${param}=${[...new Set([...before, ...values])].join(',')}\`.`,
       });
     }
     const twice = values.find((value, i) => values.indexOf(value) !== i);
     if (twice !== undefined) {
       throw new ResError('usage', `--matrix ${param}: the value \`${twice}\` stands there twice`, {
-        hint: `say \`--matrix ${param}=${[...new Set(values)].join(',')}\``,
+        hint: `Say \`--matrix ${param}=${[...new Set(values)].join(',')}\`.`,
       });
     }
     if (assigned.some(([name]) => name === param)) {
       throw new ResError('usage', `\`${param}\` has a value of its own, and several by --matrix`, {
-        hint: `give it by --${param} or by --matrix`,
+        hint: `Give it by --${param} or by --matrix.`,
       });
     }
     matrix.set(param, values);

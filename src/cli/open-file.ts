@@ -53,5 +53,5 @@ export async function showFile({ env, err, flags }: Context, path: string, text?
     }
   }
   await openInDesktop(path, env);
-  if (!flags.quiet) err.line(`shown: ${err.page.path(path)}`);
+  if (!flags.quiet) err.prose(`shown: ${err.page.path(path)}`);
 }

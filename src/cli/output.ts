@@ -1,6 +1,7 @@
 // Where lines go: stdout for answers, stderr for progress and complaints, each with its own colours and width.
 import { relative } from 'node:path';
 import { createPaint, type Page } from '../report/paint.js';
+import { hang } from '../report/text.js';
 
 export interface Output {
   readonly stream: NodeJS.WriteStream;
@@ -8,6 +9,8 @@ export interface Output {
   readonly page: Page;
   line(text: string): void;
   lines(texts: readonly string[]): void;
+  /** A sentence, wrapped on a terminal. */
+  prose(text: string): void;
   /** One JSON value, indented for a person when it goes to a terminal. */
   json(value: unknown): void;
 }
@@ -19,11 +22,17 @@ export interface OutputOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Paths below it are shown relative to it. */
   readonly cwd: string;
+  /** Long lists whole, on a terminal too. */
+  readonly verbose?: boolean;
   /** Told of all that is written here. */
   readonly heard?: (text: string) => void;
 }
 
-export function createOutput(stream: NodeJS.WriteStream, { color, env, cwd, heard }: OutputOptions): Output {
+/** More than two screens of most terminals: who wants to read that asks for it. */
+const MOST_ROWS = 40;
+
+export function createOutput(stream: NodeJS.WriteStream, options: OutputOptions): Output {
+  const { color, env, cwd, verbose = false, heard } = options;
   const write = (text: string) => {
     heard?.(text);
     stream.write(text);
@@ -35,7 +44,11 @@ export function createOutput(stream: NodeJS.WriteStream, { color, env, cwd, hear
     get width() {
       return isTerminal ? (stream.columns ?? 80) : Number.POSITIVE_INFINITY;
     },
+    most: isTerminal && !verbose ? MOST_ROWS : Number.POSITIVE_INFINITY,
     path: (absolute) => shownPath(absolute, cwd),
+  };
+  const lines = (texts: readonly string[]) => {
+    if (texts.length > 0) write(`${texts.join('\n')}\n`);
   };
   return {
     stream,
@@ -44,9 +57,8 @@ export function createOutput(stream: NodeJS.WriteStream, { color, env, cwd, hear
     line: (text) => {
       write(`${text}\n`);
     },
-    lines: (texts) => {
-      if (texts.length > 0) write(`${texts.join('\n')}\n`);
-    },
+    lines,
+    prose: (text) => lines(hang('', text, page.width, 2)),
     json: (value) => {
       write(`${JSON.stringify(value, null, isTerminal ? 2 : undefined)}\n`);
     },

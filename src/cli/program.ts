@@ -2,9 +2,10 @@
 import { Argument, Command, Option } from 'commander';
 import { hasHoles } from '../manifest/interpolate.js';
 import type { ParamDeclaration } from '../model/manifest.js';
+import { hang } from '../report/text.js';
 import { version } from '../store/package.js';
-import { environment } from './around.js';
-import { type CommandSpec, commands } from './commands.js';
+import { environment, exitStatuses } from './around.js';
+import { type CommandSpec, commands, type ExitSpec, shownArguments } from './commands.js';
 import { commonOptions, helpOption, option, setOption } from './flags.js';
 import type { Host } from './host.js';
 
@@ -16,6 +17,30 @@ const NAMES = 26;
 function environmentHelp(): string {
   const lines = environment.map(({ names, what }) => `  ${names.join(', ').padEnd(NAMES)}${what}`.trimEnd());
   return ['', 'Environment:', ...lines].join('\n');
+}
+
+function exitHelp(exits: readonly ExitSpec[], width: number): readonly string[] {
+  if (exits.length === 0) return [];
+  return [
+    '',
+    'Exit status:',
+    ...exits.flatMap(({ status, what }) => hang(`  ${String(status).padEnd(3)}  `, what, width)),
+  ];
+}
+
+/** What the definition of a command says beside its arguments and flags. */
+function furtherHelp({ exits = [], examples }: CommandSpec, width: number): string {
+  const least = Math.max(...examples.map(({ line }) => line.length)) + 2;
+  return [
+    ...exitHelp(exits, width),
+    '',
+    'Examples:',
+    ...examples.flatMap(({ line, what }) =>
+      2 + least + what.length <= width
+        ? [`  ${line.padEnd(least)}${what}`]
+        : [`  ${line}`, ...hang('      ', what, width)],
+    ),
+  ].join('\n');
 }
 
 /**
@@ -52,13 +77,15 @@ export function createProgram(
     });
   addCommonFlags(program, true, params, assigned);
   program.addHelpText('after', environmentHelp);
+  program.addHelpText('after', () => exitHelp(exitStatuses, host.stdout.columns ?? 80).join('\n'));
   program.addHelpText('after', '\nRun `res COMMAND --help` for the flags of a command.');
   for (const spec of commands) {
     const command = program
       .command(spec.name)
       .description(spec.summary)
-      .usage([...(spec.args === '' ? [] : [spec.args.replace(/[<>]/g, '')]), '[flags]'].join(' '));
-    for (const arg of spec.args.split(' ')) if (arg !== '') command.addArgument(new Argument(arg));
+      .usage([...shownArguments(spec), '[flags]'].join(' '))
+      .addHelpText('after', () => furtherHelp(spec, host.stdout.columns ?? 80));
+    for (const { term, about } of spec.args) command.addArgument(new Argument(term, about));
     if (wanted === undefined || wanted === spec.name) {
       for (const name of spec.flags) command.addOption(option(name));
       addCommonFlags(command, spec.manifest, params, assigned);

@@ -82,7 +82,7 @@ async function runScanned(
       const flags = readFlags(options);
       const { cwd } = host;
       const env = remembering?.env ?? host.env;
-      const output = { color: flags.color, env, cwd };
+      const output = { color: flags.color, env, cwd, verbose: flags.verbose };
       const heard = remembering?.heard;
       const context: Context = {
         flags,
@@ -133,8 +133,8 @@ function topicProblem([first, topic]: readonly string[]): ResError | undefined {
   const known = [...commands.map(({ name }) => name), 'help'];
   if (first !== 'help' || topic === undefined || topic.startsWith('-') || known.includes(topic))
     return undefined;
-  return new ResError('usage', `unknown command '${topic}'`, {
-    hint: suggest(topic, known) ?? '`res --help` lists what there is',
+  return new ResError('usage', `unknown command \`${topic}\``, {
+    hint: suggest(topic, known) ?? '`res --help` lists what there is.',
   });
 }
 
@@ -157,6 +157,7 @@ async function toUsageError(
   const [message = '', suggestion] = error.message.replace(/^error: /, '').split('\n');
   const similar = suggestion?.match(/\(Did you mean (?:one of )?(.*)\?\)/)?.[1]?.split(', ');
   const help = spec ? `res ${spec.name} --help` : 'res --help';
-  const hint = similar ? `did you mean ${oneOf(similar)}?` : `\`${help}\` lists what there is`;
-  return new ResError('usage', message.replace(/\.$/, ''), { hint });
+  const hint = similar ? `did you mean ${oneOf(similar)}?` : `\`${help}\` lists what there is.`;
+  // Quoted as in all other messages.
+  return new ResError('usage', message.replace(/\.$/, '').replace(/'([^']*)'/g, '`$1`'), { hint });
 }

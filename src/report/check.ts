@@ -1,8 +1,10 @@
 // What `res check` says: which nodes came out the same, and of the others what differs.
 import type { CheckedNode, CheckReport, Difference } from '../model/report.js';
+import { moreText } from './fold.js';
 import { formatDuration } from './format.js';
-import type { Page } from './paint.js';
+import type { Colour, Page } from './paint.js';
 import { table } from './table.js';
+import { hang } from './text.js';
 
 export interface CheckJson {
   readonly ok: boolean;
@@ -53,17 +55,37 @@ const HOW: Readonly<Record<Difference['how'], string>> = {
   link: 'leads elsewhere',
 };
 
+/** The nodes, and how many came out how. In a list that is long for a terminal, those that came out the same are left out. */
 export function checkText({ nodes }: CheckReport, page: Page): string[] {
-  return nodes.flatMap((checked) => nodeText(checked, page));
+  const told = nodes.length > page.most ? nodes.filter(({ result }) => result !== 'same') : nodes;
+  const tally = RESULTS.map(
+    (result) => [nodes.filter((node) => node.result === result).length, result] as const,
+  );
+  const counts = tally.filter(([n]) => n > 0).map(([n, result]) => `${n} ${TALLY[result]}`);
+  return [
+    ...told.flatMap((checked) => nodeText(checked, page)),
+    ...moreText(nodes.length - told.length, 'node', page),
+    ...(nodes.length === 0 ? ['nothing is made for these nodes'] : []),
+    ...(nodes.length > 1 ? [`${nodes.length} nodes: ${counts.join(', ')}`] : []),
+  ];
 }
+
+const RESULTS = ['same', 'different', 'failed'] as const;
+const TALLY: Readonly<Record<CheckedNode['result'], string>> = {
+  same: 'the same',
+  different: 'different',
+  failed: 'could not be made',
+};
 
 function nodeText(
   { node, result, durationMs, differences, moreDifferences }: CheckedNode,
   page: Page,
 ): string[] {
-  if (result === 'failed') return [`${node}: ${page.paint('red', 'could not be made')}`];
-  const took = `made a second time in ${formatDuration(durationMs)}`;
-  if (result === 'same') return [`${node}: ${page.paint('green', 'the same')}, ${took}`];
+  const head = (colour: Colour, words: string, more: string) =>
+    hang('', `${node}: ${page.paint(colour, words)}${more}`, page.width, 2);
+  if (result === 'failed') return head('red', TALLY.failed, '');
+  const took = `, made a second time in ${formatDuration(durationMs)}`;
+  if (result === 'same') return head('green', TALLY.same, took);
   const rows = differences.map(({ output, file, how, sizeBefore, sizeAfter, offset }) => [
     output,
     file === '' ? '' : file,
@@ -75,15 +97,15 @@ function nodeText(
   const columns = [
     { title: 'OUTPUT', cut: 'middle' as const },
     { title: 'FILE', cut: 'middle' as const },
-    { title: 'DIFFERS IN' },
-    { title: 'BYTES BEFORE' },
-    { title: 'AFTER' },
-    { title: 'FROM BYTE' },
+    { title: 'DIFFERS IN', cut: 'end' as const },
+    { title: 'BYTES BEFORE', align: 'right' as const, spare: true as const },
+    { title: 'AFTER', align: 'right' as const, spare: true as const },
+    { title: 'FROM BYTE', align: 'right' as const, spare: true as const },
   ];
   return [
-    `${node}: ${page.paint('red', 'different')}, ${took}`,
+    ...head('red', TALLY.different, took),
     ...table(columns, rows, page),
-    ...(moreDifferences === 0 ? [] : [`and ${moreDifferences} more`]),
+    ...(moreDifferences === 0 ? [] : [page.paint('dim', `and ${moreDifferences} more`)]),
   ];
 }
 

@@ -39,9 +39,11 @@ export function errorText(error: ErrorReport, page: Page, node?: string): string
           ? `exit status ${command.exitCode}`
           : 'did not start';
     lines.push(`  command: ${formatCommand(command.argv)}`, `  ended: ${ended}`);
-    if (command.tail.length > 0) {
-      lines.push('  last lines of its output:', ...command.tail.map((line) => `  | ${oneLine(line)}`));
-    }
+    // A log begins with the command line, which was said.
+    const said = command.tail[0] === `$ ${formatCommand(command.argv)}`;
+    const tail = said ? command.tail.slice(1) : command.tail;
+    if (tail.length > 0)
+      lines.push('  last lines of its output:', ...tail.map((line) => `  | ${oneLine(line)}`));
   }
   for (const diagnostic of diagnostics) {
     if (!diagnostic.location) continue;
@@ -49,7 +51,7 @@ export function errorText(error: ErrorReport, page: Page, node?: string): string
     const also = diagnostic.hint === undefined ? '' : `; ${diagnostic.hint}`;
     lines.push(...hang('  at ', `${file}:${line}:${column}: ${diagnostic.message}${also}`, page.width));
   }
-  if (error.log !== null) lines.push(`  log: ${page.path(error.log)}`);
+  if (error.log !== null) lines.push(...hang('  log: ', page.path(error.log), page.width));
   lines.push(...hintText(hint, page));
   // What is nowhere in a file is an error beside the first one: a second unknown node, a second bad param.
   for (const diagnostic of diagnostics)

@@ -3,6 +3,7 @@ import type { GcClass, GcReport } from '../model/report.js';
 import { count, formatBytes } from './format.js';
 import type { Page } from './paint.js';
 import { table } from './table.js';
+import { hang } from './text.js';
 
 export interface GcJson {
   readonly dry_run: boolean;
@@ -59,15 +60,22 @@ export function gcText(report: GcReport, page: Page, o: { readonly verbose: bool
   const has = `${count(left.objects, 'object')} left, ${formatBytes(left.bytes)}`;
   const freed = `${formatBytes(freedBytes)} ${dryRun ? 'would be freed' : 'freed'}; ${has}`;
   return [
-    ...(o.verbose ? objects.map((object) => objectText(object, page, dryRun)) : []),
+    ...(o.verbose
+      ? objects.flatMap((object) => hang('', objectText(object, page, dryRun), page.width, 2))
+      : []),
     ...(removed.length === 0 ? [] : tallyText(removed, page, dryRun)),
-    ...spared.map(({ path, why }) => `${page.paint('yellow', 'left')} ${page.path(path)}: ${REASONS[why]}`),
-    removed.length === 0 ? `nothing to remove; ${has}` : freed,
+    ...spared.flatMap(({ path, why }) =>
+      hang(`${page.paint('yellow', 'left')} `, `${page.path(path)}: ${REASONS[why]}`, page.width, 2),
+    ),
+    ...hang('', removed.length === 0 ? `nothing to remove; ${has}` : freed, page.width, 2),
     ...(maxSize === null || left.bytes <= maxSize
       ? []
-      : [
-          `${page.paint('yellow', 'warning:')} that is more than ${formatBytes(maxSize)}: the rest is in use, or kept by \`keep: always\``,
-        ]),
+      : hang(
+          `${page.paint('yellow', 'warning:')} `,
+          `that is more than ${formatBytes(maxSize)}: the rest is in use, or kept by \`keep: always\``,
+          page.width,
+          2,
+        )),
   ];
 }
 

@@ -1,8 +1,10 @@
 // What `res history` says: a row a build, the newest first.
 import type { BuildRecord, RecordedBytes, RecordedError, RecordedOutcome } from '../model/build-record.js';
+import { withoutName } from './error.js';
 import { count, formatBytes, formatDuration } from './format.js';
 import type { Colour, Page } from './paint.js';
 import { type Cell, table } from './table.js';
+import { hang } from './text.js';
 
 export interface HistoryJson {
   readonly builds: readonly HistoryBuildJson[];
@@ -65,23 +67,31 @@ const COLOURS: Readonly<Record<BuildRecord['outcome'], Colour>> = {
 /** The ids begin with the time, so there is no column for it. @param more builds that are not listed */
 export function historyText(records: readonly BuildRecord[], more: number, page: Page): string[] {
   if (records.length === 0)
-    return ['no build has left a record here; one that finds nothing to do leaves none'];
-  const rows = historyJson(records).builds.map((build): Cell[] => [
-    build.id,
-    { text: build.outcome, colour: COLOURS[build.outcome] },
-    formatDuration(build.duration_ms),
-    build.bytes.downloaded === 0 ? '' : formatBytes(build.bytes.downloaded),
-    String(build.nodes.ran),
-    whatText(build),
-  ]);
+    return hang(
+      '',
+      'no build has left a record here; one that finds nothing to do leaves none',
+      page.width,
+      2,
+    );
+  const rows = records.map((record): Cell[] => {
+    const build = buildJson(record);
+    return [
+      build.id,
+      { text: build.outcome, colour: COLOURS[build.outcome] },
+      formatDuration(build.duration_ms),
+      build.bytes.downloaded === 0 ? '' : formatBytes(build.bytes.downloaded),
+      String(build.nodes.ran),
+      whatText(build, record.nodes.find(({ error }) => error !== null)?.name),
+    ];
+  });
   return [
     ...table(
       [
         { title: 'BUILD' },
-        { title: 'RESULT' },
-        { title: 'TIME', align: 'right' },
-        { title: 'DOWNLOADED', align: 'right' },
-        { title: 'RAN', align: 'right' },
+        { title: 'RESULT', cut: 'end' },
+        { title: 'TIME', align: 'right', spare: true },
+        { title: 'DOWNLOADED', align: 'right', spare: true },
+        { title: 'RAN', align: 'right', spare: true },
         { title: 'WHAT', cut: 'end' },
       ],
       rows,
@@ -91,8 +101,12 @@ export function historyText(records: readonly BuildRecord[], more: number, page:
   ];
 }
 
-function whatText({ requested, params, error }: HistoryBuildJson): string {
-  if (error) return error.message.replaceAll('\n', ' ');
+/** @param failed the first node that failed */
+function whatText({ requested, params, error }: HistoryBuildJson, failed: string | undefined): string {
+  if (error) {
+    const message = error.message.replaceAll('\n', ' ');
+    return failed === undefined ? message : `${failed}: ${withoutName(message, failed)}`;
+  }
   const values = Object.entries(params).map(([name, value]) => `${name}=${value}`);
   return [requested.join(' '), ...values].join(' ');
 }

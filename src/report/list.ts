@@ -12,6 +12,7 @@ import {
 } from '../model/node.js';
 import type { Page } from './paint.js';
 import { table } from './table.js';
+import { hang } from './text.js';
 
 export interface ListJson {
   readonly name: string | null;
@@ -133,8 +134,8 @@ function variantTable(variants: readonly VariantRow[], graph: Graph, page: Page)
     { title: ' ' },
     { title: 'VARIANT', cut: 'middle' as const },
     ...params.map((param) => ({ title: param.toUpperCase(), cut: 'middle' as const })),
-    { title: 'LABEL', cut: 'end' as const },
-    { title: 'STATE' },
+    { title: 'LABEL', cut: 'end' as const, spare: true as const },
+    { title: 'STATE', cut: 'end' as const },
     { title: 'WORKS WITH', cut: 'end' as const },
   ];
   const { params: declared, paramValues } = graph.manifest;
@@ -143,7 +144,8 @@ function variantTable(variants: readonly VariantRow[], graph: Graph, page: Page)
     ({ name, default: standard }) => params.includes(name) || !hasHoles(standard ?? ''),
   );
   const values = chosen.map(({ name }) => `${name} ${paramValues[name]}`);
-  return [...table(columns, rows, page), '', `* with the params in force: ${values.join(', ')}`];
+  const legend = hang('* ', `with the params in force: ${values.join(', ')}`, page.width);
+  return [...table(columns, rows, page), '', ...legend];
 }
 
 function isCurrent(graph: Graph, node: Node, variant: Variant): boolean {

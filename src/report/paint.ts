@@ -40,6 +40,8 @@ export interface Page {
   readonly paint: Paint;
   /** Cells in a line; Infinity where lines are not cut (a pipe, a file). */
   readonly width: number;
+  /** Rows of a list that are shown before the rest is only counted; Infinity where lists are whole (a pipe, a file, -v). */
+  readonly most: number;
   /** A path as the user would type it. */
   path(absolute: string): string;
 }

@@ -4,6 +4,7 @@ import type { Work } from '../model/event.js';
 import { type BlockedOutput, countSteps, type Plan, type Step, type StepCounts } from '../model/plan.js';
 import type { PlannedBuild } from '../model/report.js';
 import { withoutName } from './error.js';
+import { fold, moreText } from './fold.js';
 import { count, formatBytes, formatDuration } from './format.js';
 import type { Page } from './paint.js';
 import { type ReasonJson, reasonJson, reasonsText } from './reasons.js';
@@ -83,16 +84,17 @@ export function planText(planned: PlannedBuild, page: Page, { overwrite }: PlanV
     const rest = missing.length > 0 ? ['no other step is known'] : blocked.length > 0 ? [] : ['up to date'];
     return [...missing, ...blocked, ...rest];
   }
+  const { shown, more } = fold(plan.steps, page);
   return [
     ...table(
       [
         { title: '#', align: 'right' },
         { title: 'WORK' },
         { title: 'NODE', cut: 'middle' },
-        { title: 'SIZE', align: 'right' },
+        { title: 'SIZE', align: 'right', spare: true },
         { title: 'WHY', cut: 'end' },
       ],
-      plan.steps.map((step, i) => [
+      shown.map((step, i) => [
         String(i + 1),
         step.work,
         chainText(step),
@@ -101,17 +103,19 @@ export function planText(planned: PlannedBuild, page: Page, { overwrite }: PlanV
       ]),
       page,
     ),
+    ...moreText(more, 'step', page),
     '',
     ...missing,
     ...blocked,
     ...hang('', `${countsText(plan)}; ${costText(plan)}`, page.width, 2),
     ...space.fileSystems
       .filter(({ neededBytes }) => neededBytes > 0)
-      .map(({ path, neededBytes, allKnown, freeBytes }) => {
+      .flatMap(({ path, neededBytes, allKnown, freeBytes }) => {
         const short = neededBytes > freeBytes;
         const needed = allKnown ? formatBytes(neededBytes) : `more than ${formatBytes(neededBytes)}`;
-        const line = `disk: ${needed} needed, ${formatBytes(freeBytes)} free in ${path}`;
-        return short ? page.paint('red', `${line}: ${formatBytes(neededBytes - freeBytes)} short`) : line;
+        const missing = short ? `: ${formatBytes(neededBytes - freeBytes)} short` : '';
+        const line = `${needed} needed, ${formatBytes(freeBytes)} free in ${path}${missing}`;
+        return hang('disk: ', line, page.width, 2).map((text) => (short ? page.paint('red', text) : text));
       }),
   ];
 }

@@ -7,6 +7,7 @@ import type { NodePlan, NodeState } from '../model/plan.js';
 import { redactRecipe } from '../sources/redact.js';
 import { withoutName } from './error.js';
 import { fieldLines } from './fields.js';
+import { fold, moreText } from './fold.js';
 import { formatBytes, formatDuration } from './format.js';
 import { type Page, stateColours } from './paint.js';
 import { type ReasonJson, reasonJson, reasonText } from './reasons.js';
@@ -136,10 +137,12 @@ export function showText(shown: ShownNode, page: Page): string[] {
   const json = showJson(shown);
   const lines: string[] = [];
   const field = (name: string, values: readonly string[]) => {
-    values.forEach((value, i) => {
+    const { shown: told, more } = fold(values, page);
+    told.forEach((value, i) => {
       const lead = page.paint('dim', (i === 0 ? name : '').padEnd(FIELD));
       lines.push(...hang(lead, oneLine(value), page.width, FIELD + 2));
     });
+    lines.push(...moreText(more, 'line', page).map((line) => ' '.repeat(FIELD) + line));
   };
   const title = page.paint('bold', json.name);
   lines.push(
@@ -188,7 +191,8 @@ function outputLines(json: ShowJson, shown: ShownNode, page: Page): string[] {
       sha256 === undefined || digestAlgorithm(digest) === 'sha256'
         ? []
         : [sha256 === null ? 'sha256 not known: no plain file at hand' : `sha256:${sha256}`];
-    return [`${name ?? ''}  ${formatBytes(size)} (${size} bytes)`, digest, ...plain];
+    const exact = size < 1024 ? '' : ` (${size} bytes)`;
+    return [`${name ?? ''}  ${formatBytes(size)}${exact}`, digest, ...plain];
   });
 }
 

@@ -1,6 +1,7 @@
 // What `res status` says: a row a node.
 import type { Digest } from '../model/digest.js';
 import type { NodePlan, NodeState, Plan, ReasonCode } from '../model/plan.js';
+import { fold, moreText } from './fold.js';
 import { formatBytes } from './format.js';
 import { type Page, stateColours } from './paint.js';
 import { reasonsText } from './reasons.js';
@@ -46,32 +47,42 @@ export function statusJson(plan: Plan): StatusJson {
   };
 }
 
+/** A row a node. Of a list that is long for a terminal, the counts and what is not fresh, what is worst first. */
 export function statusText(plan: Plan, page: Page): string[] {
   const nodes = [...plan.nodes.values()];
-  const rows = nodes.map((node) => [
-    node.name,
-    node.kind,
-    { text: node.state, colour: stateColours[node.state] },
-    sizeOf(node),
-    whereOrWhy(node, page),
-  ]);
   if (nodes.length === 0) return ['the manifest has no nodes'];
   const counts = Object.entries(countStates(nodes)).filter(([, n]) => n > 0);
+  const summary = counts.map(([state, n]) => `${n} ${state}`).join(', ');
+  if (nodes.length <= page.most) return [...nodesTable(nodes, page), '', summary];
+  const worstFirst = WORST_FIRST.flatMap((state) => nodes.filter((node) => node.state === state));
+  const { shown } = fold(worstFirst, page);
   return [
-    ...table(
-      [
-        { title: 'NODE', cut: 'middle' },
-        { title: 'KIND' },
-        { title: 'STATE' },
-        { title: 'SIZE', align: 'right' },
-        { title: 'WHERE, WHY', cut: 'end' },
-      ],
-      rows,
-      page,
-    ),
-    '',
-    counts.map(([state, n]) => `${n} ${state}`).join(', '),
+    summary,
+    ...(shown.length === 0 ? [] : ['', ...nodesTable(shown, page), '']),
+    ...moreText(nodes.length - shown.length, 'node', page),
   ];
+}
+
+const WORST_FIRST: readonly NodeState[] = ['failed', 'modified', 'stale', 'cached'];
+
+function nodesTable(nodes: readonly NodePlan[], page: Page): string[] {
+  return table(
+    [
+      { title: 'NODE', cut: 'middle' },
+      { title: 'KIND', spare: true },
+      { title: 'STATE' },
+      { title: 'SIZE', align: 'right', spare: true },
+      { title: 'WHERE, WHY', cut: 'end' },
+    ],
+    nodes.map((node) => [
+      node.name,
+      node.kind,
+      { text: node.state, colour: stateColours[node.state] },
+      sizeOf(node),
+      whereOrWhy(node, page),
+    ]),
+    page,
+  );
 }
 
 /** Whether all that was asked for is fresh. */

@@ -46,7 +46,9 @@ export function padStart(text: string, cells: number): string {
 
 /**
  * A text behind a lead, wrapped by words to `cells`; what follows the first line begins `indent` cells in. Words that are
- * longer than a line (paths, URLs, digests) stay whole, so that they can be copied. Line breaks in the text are kept, and
+ * longer than a line (paths, URLs, digests) stay whole, so that they can be copied; writing without blanks between its
+ * words (Chinese, Japanese) is broken at its wide signs. What stands in backquotes is not broken at its blanks, nor is a
+ * figure from its unit. Line breaks in the text are kept, and
  * so is the indentation of its lines.
  */
 export function hang(lead: string, text: string, cells: number, indent = width(lead)): string[] {
@@ -67,16 +69,37 @@ function wrapLine(lead: string, text: string, cells: number, indent: number): st
   const lines: string[] = [];
   let line = lead;
   let empty = true;
-  for (const word of text.split(/ +/)) {
-    if (!empty && width(line) + 1 + width(word) > cells) {
-      lines.push(line);
-      line = ' '.repeat(indent);
-      empty = true;
-    }
-    line += empty ? word : ` ${word}`;
-    empty = false;
+  for (const word of wordsOf(text, cells - indent)) {
+    pieces(word).forEach((piece, i) => {
+      const blank = empty || i > 0 ? '' : ' ';
+      if (!empty && width(line) + blank.length + width(piece) > cells) {
+        lines.push(line);
+        line = ' '.repeat(indent) + piece;
+      } else line += blank + piece;
+      empty = false;
+    });
   }
   return [...lines, line];
+}
+
+/** What stands in backquotes is to be typed: it is one word, as a figure is with its unit, where it fits into so many cells. */
+function wordsOf(text: string, cells: number): readonly string[] {
+  const words = text.match(/(?:`[^`]*`|(?<=\d) (?=(?:[KMGTP]i)?B\b|m?s\b|min\b|h\b|%)|[^ ])+/g) ?? [];
+  return words.flatMap((word) => (width(word) <= cells ? [word] : word.split(/ +/)));
+}
+
+/** Where a word may be broken: before and behind each wide sign. */
+function pieces(word: string): readonly string[] {
+  if (width(word) === word.length) return [word];
+  const parts: string[] = [];
+  let wasWide = true;
+  for (const segment of segments(word)) {
+    const isWide = width(segment) > 1;
+    if (isWide || wasWide) parts.push(segment);
+    else parts.push(`${parts.pop() ?? ''}${segment}`);
+    wasWide = isWide;
+  }
+  return parts;
 }
 
 /** Text from outside (a program's output, a file name) as one harmless line: no control characters. */

@@ -4,6 +4,7 @@ import type { RepairReport, VerifyReport } from '../model/report.js';
 import { hintText } from './error.js';
 import { count, formatBytes } from './format.js';
 import type { Page } from './paint.js';
+import { hang } from './text.js';
 
 export interface VerifyJson extends Omit<VerifyReport, 'repair'> {
   readonly mended?: readonly {
@@ -42,14 +43,14 @@ export function verifyJson({ repair, ...report }: VerifyReport): VerifyJson {
 export function verifyText(report: VerifyReport, page: Page): string[] {
   const { checked, bytes, repair } = report;
   if (checked.length === 0 && !repair?.removed.length)
-    return ['0 files checked: res has made nothing of it here yet'];
+    return hang('', '0 files checked: res has made nothing of it here yet', page.width, 2);
   const bad = checked.filter(({ state }) => state !== 'ok');
   const total = `${count(checked.length, 'file')} checked, ${formatBytes(bytes)}`;
   const verdict = bad.length === 0 ? 'all as recorded' : `${bad.length} not as recorded`;
   return [
     ...(repair ? repairText(repair, page) : []),
     ...bad.flatMap((row) => badText(row, page)),
-    `${total}: ${verdict}${repair ? trafficText(repair) : ''}`,
+    ...hang('', `${total}: ${verdict}${repair ? trafficText(repair) : ''}`, page.width, 2),
     ...(repair || bad.length === 0 ? [] : hintText(hintFor(bad), page)),
   ];
 }
@@ -61,7 +62,7 @@ function badText({ path, place, node, state, change, expected, actual }: Row, pa
   const whose = node === null ? '' : ` (${node}, ${place})`;
   const sums =
     state === 'mismatch' ? [`         expected ${expected}`, `         found    ${actual ?? 'nothing'}`] : [];
-  return [`${word} ${page.path(path)}${whose}`, ...sums];
+  return [...hang(`${word} `, `${page.path(path)}${whose}`, page.width), ...sums];
 }
 
 function hintFor(bad: readonly Row[]): string {
@@ -80,15 +81,24 @@ const DONE = { ranges: 'mended', download: 'fetched', build: 'rebuilt' } as cons
 
 function repairText({ mended, removed, kept, failed }: RepairReport, page: Page): string[] {
   return [
-    ...mended.map(({ path, node, by, fetchedBytes, savedBytes }) => {
+    ...mended.flatMap(({ path, node, by, fetchedBytes, savedBytes }) => {
       const fetched = by === 'build' ? '' : `: ${formatBytes(fetchedBytes)}`;
       const bytes = by === 'ranges' ? `${fetched} fetched, ${formatBytes(savedBytes)} saved` : fetched;
-      return `${page.paint('green', DONE[by].padEnd(8))} ${page.path(path)}${node === null ? '' : ` (${node})`}${bytes}`;
+      const what = `${page.path(path)}${node === null ? '' : ` (${node})`}${bytes}`;
+      return hang(`${page.paint('green', DONE[by].padEnd(8))} `, what, page.width);
     }),
-    ...removed.map(({ path, size }) => `removed  ${page.path(path)} (${formatBytes(size)})`),
-    ...kept.map(({ path, why }) => `${page.paint('yellow', 'kept    ')} ${page.path(path)}: ${why}`),
+    ...removed.flatMap(({ path, size }) =>
+      hang('removed  ', `${page.path(path)} (${formatBytes(size)})`, page.width),
+    ),
+    ...kept.flatMap(({ path, why }) =>
+      hang(`${page.paint('yellow', 'kept    ')} `, `${page.path(path)}: ${why}`, page.width),
+    ),
     ...failed.flatMap(({ what, message, hint }) => [
-      `${page.paint('red', 'failed  ')} ${isAbsolute(what) ? page.path(what) : what}: ${message.replaceAll('\n', '\n         ')}`,
+      ...hang(
+        `${page.paint('red', 'failed  ')} `,
+        `${isAbsolute(what) ? page.path(what) : what}: ${message}`,
+        page.width,
+      ),
       ...hintText(hint, page),
     ]),
   ];

@@ -1,5 +1,6 @@
 // What `res why` says: the chain from the root cause down to the node, with old and new values.
 import type { NodeState, Reason } from '../model/plan.js';
+import { fold, moreText } from './fold.js';
 import { type Page, stateColours } from './paint.js';
 import { type ReasonJson, reasonJson, reasonText } from './reasons.js';
 import { hang, oneLine } from './text.js';
@@ -56,6 +57,9 @@ export function whyText({ node, state, reasons, failure, chain }: ExplanationLik
   return [...head, '', ...links.flatMap((link, depth) => linkText(link, depth, links.length > 1, page))];
 }
 
+/** Of one node, on a terminal: the chain below is to be seen too. */
+const MOST_REASONS = 10;
+
 function linkText(
   { node, reasons }: ExplanationLike['chain'][number],
   depth: number,
@@ -67,11 +71,13 @@ function linkText(
   const lines = named
     ? [`${indent}${page.paint('bold', node)}${depth === 0 ? ' (the root cause)' : ''}`]
     : [];
+  const { shown, more } = fold(reasons, page, MOST_REASONS);
   return [
     ...lines,
-    ...reasons.flatMap((reason) =>
+    ...shown.flatMap((reason) =>
       reasonLines(reason).flatMap(([lead, text]) => hang(inner + lead, text, page.width, inner.length + 2)),
     ),
+    ...moreText(more, 'reason', page).map((line) => inner + line),
   ];
 }
 

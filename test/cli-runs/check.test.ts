@@ -39,7 +39,9 @@ describe('res check', () => {
     await scene.built(['same', 'joined']);
     const before = [scene.objects(), readdirSync(scene.work.path('.res/state')), await records(scene)];
     const { status, stdout } = await scene.run(['check', 'same', 'joined']);
-    expect(stdout).toMatch(/^same: the same, made a second time in .*\njoined: the same, .*\n$/);
+    expect(stdout).toMatch(
+      /^same: the same, made a second time in .*\njoined: the same, .*\n2 nodes: 2 the same\n$/,
+    );
     expect(status).toBe(0);
     expect([scene.objects(), readdirSync(scene.work.path('.res/state')), await records(scene)]).toEqual(
       before,

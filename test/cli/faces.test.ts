@@ -8,9 +8,8 @@ import { rowText } from '../../src/cli/faces/row.js';
 import { Running, timeLeft } from '../../src/cli/faces/running.js';
 import { createOutput } from '../../src/cli/output.js';
 import type { BuildEvent, ErrorReport } from '../../src/model/event.js';
-import { plainPaint } from '../../src/report/paint.js';
 import { width } from '../../src/report/text.js';
-import { digest } from '../report/samples.js';
+import { digest, page80 } from '../report/samples.js';
 import { FakeTerminal } from './terminal.js';
 
 const MIB = 1024 ** 2;
@@ -206,7 +205,7 @@ describe('what is under way', () => {
 });
 
 describe('a row', () => {
-  const page = { paint: plainPaint, width: 80, path: (path: string) => path };
+  const page = { ...page80, path: (path: string) => path };
   const row = (node: string, event?: BuildEvent, cells = 80) => {
     const running = new Running();
     running.take(started(node, { detail: 'qemu-img convert', through: [] }), 0);
@@ -298,6 +297,19 @@ describe('the live face', () => {
       '  log: .res/logs/raw.log',
       'raw: skipped because of qcow2',
     ]);
+  });
+
+  it('says once, at the end, what was skipped because of one node', async () => {
+    const terminal = new FakeTerminal();
+    const skipped = Array.from(
+      { length: 9 },
+      (_, i): BuildEvent => ({ type: 'skipped', node: `n${i}`, because: 'qcow2' }),
+    );
+    const face = await show(terminal, [planned(10), started('qcow2'), ...skipped, failed('qcow2')]);
+    await face.end();
+    const rows = rowsOf(terminal);
+    expect(rows.at(-1)).toBe('n0, n1, n2, n3, n4 and 4 more: skipped because of qcow2');
+    expect(rows.filter((row) => row.includes('skipped'))).toHaveLength(1);
   });
 
   it('hides the cursor while it draws, and gives it back', async () => {

@@ -87,13 +87,13 @@ describe('--version', () => {
 
 describe('bad usage', () => {
   it.each([
-    ['an unknown command', ['statsu'], "unknown command 'statsu'", 'did you mean `status`?'],
-    ['help for an unknown command', ['help', 'statsu'], "unknown command 'statsu'", 'did you mean `status`?'],
+    ['an unknown command', ['statsu'], 'unknown command `statsu`', 'did you mean `status`?'],
+    ['help for an unknown command', ['help', 'statsu'], 'unknown command `statsu`', 'did you mean `status`?'],
     ['a folder that is not there', ['-C', 'gone', 'status'], '-C: there is no folder', undefined],
     ['a file for a folder', ['status', '-C', 'resources.yaml'], '-C: there is no folder', undefined],
-    ['an unknown flag', ['build', '--frozn'], "unknown option '--frozn'", 'did you mean `--frozen`?'],
-    ['an unknown param', ['build', '--arhc', 'x'], "unknown option '--arhc'", 'did you mean `--arch`?'],
-    ['a flag of another command', ['build', '--check'], "unknown option '--check'", undefined],
+    ['an unknown flag', ['build', '--frozn'], 'unknown option `--frozn`', 'did you mean `--frozen`?'],
+    ['an unknown param', ['build', '--arhc', 'x'], 'unknown option `--arhc`', 'did you mean `--arch`?'],
+    ['a flag of another command', ['build', '--check'], 'unknown option `--check`', undefined],
     ['an unknown param with --set', ['list', '--set', 'arhc=x'], 'no param `arhc`', '`arch`'],
     [
       '--set without a value',
@@ -102,10 +102,10 @@ describe('bad usage', () => {
       undefined,
     ],
     ['a value that a param cannot have', ['list', '--arch', 'arm46'], 'cannot be `arm46`', '`arm64`'],
-    ['a bad number', ['build', '-j', '0'], "argument '0' is invalid", undefined],
-    ['a bad choice', ['build', '--progress', 'fast'], "argument 'fast' is invalid", undefined],
+    ['a bad number', ['build', '-j', '0'], 'argument `0` is invalid', undefined],
+    ['a bad choice', ['build', '--progress', 'fast'], 'argument `fast` is invalid', undefined],
     ['a flag without its value', ['build', '-j'], 'argument missing', undefined],
-    ['a missing node', ['why'], "missing required argument 'NODE'", undefined],
+    ['a missing node', ['why'], 'missing required argument `NODE`', undefined],
     ['too many nodes', ['why', 'a', 'b'], 'too many arguments', undefined],
     ['an unknown node', ['status', 'txet'], 'no node is called `txet`', '`text`'],
     ['an unknown template', ['init', 'gme5'], 'there is no template gme5', '`gem5`'],
@@ -115,8 +115,8 @@ describe('bad usage', () => {
       'needs the name of a shell',
       'bash`, `res completion zsh` or `res completion fish',
     ],
-    ['a manifest where none is needed', ['init', '-f', 'x'], "unknown option '-f'", undefined],
-    ['a flag that a plan has no use for', ['plan', '-j', '2'], "unknown option '-j'", undefined],
+    ['a manifest where none is needed', ['init', '-f', 'x'], 'unknown option `-f`', undefined],
+    ['a flag that a plan has no use for', ['plan', '-j', '2'], 'unknown option `-j`', undefined],
     ['an unknown shell', ['completion', 'bsh'], 'there is no completion for bsh', '`bash`'],
   ])('%s', async (_, args, message, hint) => {
     const { status, stdout, stderr } = await res(args, { cwd: workspace().dir });
@@ -248,7 +248,7 @@ describe('an error with --json', () => {
       expect(check(JSON.parse(stdout))).toEqual([]);
       expect(JSON.parse(stdout)).toMatchObject({
         ok: false,
-        error: { code: 'usage', message: "unknown option '--arhc'", hint: 'did you mean `--arch`?' },
+        error: { code: 'usage', message: 'unknown option `--arhc`', hint: 'did you mean `--arch`?' },
       });
       expect({ status, stdout: '', stderr }).toEqual(words);
     },

@@ -80,6 +80,26 @@ raw-disk    convert  failed            input changed: qcow2 (+1)
     ]);
   });
 
+  it('of more nodes than a terminal should list leads with the counts, and lists what is worst first', () => {
+    const states = ['fresh', 'cached', 'fresh', 'stale', 'failed', 'modified', 'fresh'] as const;
+    const many = plan(states.map((state, i) => nodePlan(`n${i}`, 'copy', { state })));
+    const folded = statusText(many, { ...page80, most: 5 });
+    expect(folded).toEqual([
+      '3 fresh, 1 cached, 1 stale, 1 modified, 1 failed',
+      '',
+      'NODE  KIND  STATE',
+      'n4    copy  failed',
+      'n5    copy  modified',
+      'n3    copy  stale',
+      'n1    copy  cached',
+      '',
+      '3 more nodes; -v lists all',
+    ]);
+    expect(statusText(many, { ...page80, most: 7 })).toHaveLength(10);
+    const fresh = plan(['a', 'b', 'c'].map((name) => nodePlan(name, 'copy')));
+    expect(statusText(fresh, { ...page80, most: 2 })).toEqual(['3 fresh', '3 more nodes; -v lists all']);
+  });
+
   it('has words for a manifest without nodes', () => {
     expect(statusText(plan([]), page80)).toEqual(['the manifest has no nodes']);
   });
@@ -390,7 +410,7 @@ describe('a build ends with', () => {
       skipped: ['b'],
       downloaded_bytes: 0,
     };
-    expect(resultText(failed)).toBe('0 ran, 2 fresh, 1 failed, 1 skipped; 14.2 s');
+    expect(resultText(failed)).toBe('0 ran, 2 fresh, 1 failed (a), 1 skipped; 14.2 s');
   });
 });
 
@@ -553,7 +573,8 @@ describe('gc', () => {
       'left .res/store/cas/cd/cdef: a build is using it',
       "left .res/store/cas/ef/ef01: it is another user's",
       'nothing to remove; 1 object left, 2.0 KiB',
-      'warning: that is more than 1.0 KiB: the rest is in use, or kept by `keep: always`',
+      'warning: that is more than 1.0 KiB: the rest is in use, or kept by',
+      '  `keep: always`',
     ]);
   });
 });

@@ -8,6 +8,7 @@ import { type Page, plainPaint } from '../../src/report/paint.js';
 export const page80: Page = {
   paint: plainPaint,
   width: 80,
+  most: Number.POSITIVE_INFINITY,
   path: (absolute) => absolute.replace('/home/ann/exp/', ''),
 };
 

@@ -1,11 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createPaint, plainPaint } from '../../src/report/paint.js';
+import { fold, moreText, someOf } from '../../src/report/fold.js';
+import type { Page } from '../../src/report/paint.js';
+import { createPaint } from '../../src/report/paint.js';
 import { table } from '../../src/report/table.js';
 import { cutEnd, cutMiddle, hang, oneLine, padEnd, padStart, width } from '../../src/report/text.js';
 
 const anyText = fc.oneof(fc.string(), fc.string({ unit: 'grapheme' }));
-const page = (cells: number) => ({ paint: plainPaint, width: cells, path: (path: string) => path });
+
+import { page80 } from './samples.js';
+
+const page = (cells: number): Page => ({ ...page80, width: cells });
 
 describe('width', () => {
   it.each([
@@ -96,6 +101,21 @@ describe('a table', () => {
     ).toBe('\x1b[32mok\x1b[39m  x');
   });
 
+  it('leaves out spare columns where there is no room, those at the right first', () => {
+    const four = [
+      { title: 'NAME', cut: 'end' as const },
+      { title: 'KIND', spare: true as const },
+      { title: 'SIZE', spare: true as const },
+      { title: 'WHY', cut: 'end' as const },
+    ];
+    const rows = [['n'.repeat(20), 'extract', '1.0 MiB', 'w'.repeat(20)]];
+    const titles = (cells: number) => table(four, rows, page(cells))[0]?.split(/ +/);
+    expect(titles(40)).toEqual(['NAME', 'KIND', 'SIZE', 'WHY']);
+    expect(titles(30)).toEqual(['NAME', 'KIND', 'WHY']);
+    expect(titles(20)).toEqual(['NAME', 'WHY']);
+    expect(table(four, rows, page(12))[1]).toBe('nnnn…  wwww…');
+  });
+
   it('fits the page whatever is in it, as far as its columns may shrink', () => {
     fc.assert(
       fc.property(
@@ -136,5 +156,61 @@ describe('a text behind a lead', () => {
         }
       }),
     );
+  });
+});
+
+describe('a sentence', () => {
+  it('is wrapped between words, and words that are to be copied stay whole', () => {
+    const path = '/a/path/that/is/longer/than/the/line';
+    expect(hang('hint: ', `look at ${path} first`, 20)).toEqual([
+      'hint: look at',
+      `      ${path}`,
+      '      first',
+    ]);
+  });
+
+  it('keeps together what stands in backquotes, and a figure and its unit', () => {
+    expect(hang('', 'say `res build -k` now', 16)).toEqual(['say', '`res build -k`', 'now']);
+    expect(hang('', 'all of it has 12.0 MiB (3)', 20)).toEqual(['all of it has', '12.0 MiB (3)']);
+    expect(hang('', 'wait for 14.2 s', 14)).toEqual(['wait for', '14.2 s']);
+    // Where it does not fit at all it is broken like any other text.
+    expect(hang('', 'say `res build --keep-going`', 14)).toEqual(['say `res build', '--keep-going`']);
+  });
+
+  it('without blanks between its words is broken at its wide signs', () => {
+    expect(hang('  ', '磁盘镜像的来源文件 ok', 10)).toEqual(['  磁盘镜像', '  的来源文', '  件 ok']);
+    expect(hang('', 'disk磁盘image', 8)).toEqual(['disk磁盘', 'image']);
+  });
+
+  it('of any signs is no wider than the page but for words that are', () => {
+    fc.assert(
+      fc.property(anyText, fc.integer({ min: 8, max: 40 }), (text, cells) => {
+        for (const line of hang('', oneLine(text), cells, 2))
+          if (width(line) > cells) expect(line.trim()).not.toContain(' ');
+      }),
+    );
+  });
+});
+
+describe('a list that is long for a terminal', () => {
+  const terminal = { ...page(80), most: 3 };
+  const items = ['a', 'b', 'c', 'd', 'e'];
+
+  it('is folded, and the rest is counted', () => {
+    expect(fold(items, terminal)).toEqual({ shown: ['a', 'b', 'c'], more: 2 });
+    expect(fold(items, terminal, 1)).toEqual({ shown: ['a'], more: 4 });
+    expect(moreText(2, 'step', terminal)).toEqual(['2 more steps; -v lists all']);
+    expect(moreText(1, 'step', terminal)).toEqual(['1 more step; -v lists all']);
+  });
+
+  it('is whole where it is not too long, and on a page without an end', () => {
+    expect(fold(items.slice(0, 3), terminal)).toEqual({ shown: ['a', 'b', 'c'], more: 0 });
+    expect(fold(items, page(80), 1)).toEqual({ shown: items, more: 0 });
+    expect(moreText(0, 'step', terminal)).toEqual([]);
+  });
+
+  it('of names in a sentence ends with how many there are', () => {
+    expect(someOf(items, 2)).toBe('a, b and 3 more');
+    expect(someOf(items, 5)).toBe('a, b, c, d, e');
   });
 });

@@ -115,15 +115,20 @@ export async function runSession(
   return session;
 }
 
-/** What differs from machine to machine and run to run, made equal: durations, digests, versions, free space, dates. */
+/**
+ * What differs from machine to machine and run to run, made equal: durations (a column of them is as wide as its widest),
+ * digests, versions, what files take on disk, dates.
+ */
 export function normalise(session: string): string {
   return session
     .replace(/\b\d+(?:\.\d+)? (?:ms|s)\b/g, 'TIME')
+    .replace(/ {2,}TIME\b/g, '  TIME')
     .replace(/"(duration_ms|done|total|at)":\d+/g, '"$1":N')
     .replace(/\b[0-9a-f]{64}\b/g, 'HEX')
     .replace(/\b[0-9a-f]{8}…/g, 'HEX…')
     .replace(/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, 'UUID')
-    .replace(/\d+(?:\.\d+)? [KMGT]iB free/g, 'SPACE free')
+    .replace(/\d+(?:\.\d+)? [KMGT]iB (free|freed|would be freed)\b/g, 'SPACE $1')
+    .replace(/(in the store +\d+ +)\d+(?:\.\d+)? [KMGT]iB/g, '$1SPACE')
     .replace(/\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC/g, 'DATE')
     .replace(/\b\d{8}-\d{6}-\d{3}-[0-9a-f]{4}\b/g, 'BUILD')
     .replace(/qemu-img version .*/g, 'qemu-img version N');

@@ -23,7 +23,7 @@ export async function run(context: Context, names: readonly string[]): Promise<n
   const workspace = await openContextWorkspace(context);
   const result = await buildNodes(context, workspace, select(workspace.graph, names));
   if (flags.json && flags.progress !== 'json') out.json(result);
-  else if (!flags.json && !flags.quiet) out.line(resultText(result));
+  else if (!flags.json && !flags.quiet) out.prose(resultText(result));
   return result.ok ? 0 : 1;
 }
 

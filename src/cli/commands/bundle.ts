@@ -20,15 +20,15 @@ export async function run(context: Context, [file = '', ...names]: readonly stri
     flags: paramFlags(context),
     signal: context.interruptible(),
     onWait: (holder) => {
-      if (!flags.quiet) err.line(`waiting for ${holder}`);
+      if (!flags.quiet) err.prose(`waiting for ${holder}`);
     },
   });
   if (flags.quiet) return 0;
   const { size } = statSync(path);
   const content = `${count(report.objects, 'object')}, ${count(report.files, 'file')}, ${formatBytes(report.contentBytes)}`;
-  out.line(`${out.page.path(path)}: ${content} in ${formatBytes(size)}`);
+  out.prose(`${out.page.path(path)}: ${content} in ${formatBytes(size)}`);
   for (const node of report.incomplete)
-    err.line(
+    err.prose(
       `${node} cannot be made again from it, should a program there have another version: what it is made of is not here`,
     );
   return 0;

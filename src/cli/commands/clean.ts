@@ -13,7 +13,7 @@ export async function run(context: Context, names: readonly string[]): Promise<n
     force: flags.force,
     signal: context.interruptible(),
     onWait: (holder) => {
-      if (!flags.quiet) err.line(`waiting for ${holder}`);
+      if (!flags.quiet) err.prose(`waiting for ${holder}`);
     },
   });
   if (flags.json) out.json(cleanJson(report));

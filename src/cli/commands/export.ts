@@ -13,16 +13,16 @@ export async function run(context: Context, [folder = '', ...names]: readonly st
     license: flags.license,
     signal: context.interruptible(),
     onWait: (holder) => {
-      if (!flags.quiet) err.line(`waiting for ${holder}`);
+      if (!flags.quiet) err.prose(`waiting for ${holder}`);
     },
   });
   const outputs = exported.nodes.flatMap((node) => node.outputs);
   const size = formatBytes(outputs.reduce((sum, output) => sum + output.size, 0));
   if (!flags.quiet)
-    out.line(
+    out.prose(
       `${out.page.path(dir)}: ${count(outputs.length, 'output')}, ${size}, with manifest and provenance`,
     );
   if (!flags.quiet && flags.license === undefined)
-    err.line('no licence is stated: --license URL states one for those who may use it');
+    err.prose('no licence is stated: --license URL states one for those who may use it');
   return 0;
 }

@@ -16,7 +16,7 @@ export async function run(context: Context): Promise<number> {
     dryRun: flags.dryRun,
     signal: context.interruptible(),
     onWait: (holder) => {
-      if (!flags.quiet) err.line(`waiting for ${holder}`);
+      if (!flags.quiet) err.prose(`waiting for ${holder}`);
     },
   });
   if (flags.json) out.json(gcJson(report));

@@ -83,7 +83,7 @@ async function lookUp({ env, err }: Context, graph: Graph, roots: readonly strin
     return { workspace, plan: await planAround(workspace, roots) };
   } catch (error) {
     if (!(error instanceof ResError)) throw error;
-    err.line(`${err.page.paint('yellow', 'warning:')} drawn without states: ${error.message}`);
+    err.prose(`${err.page.paint('yellow', 'warning:')} drawn without states: ${error.message}`);
     return { workspace: undefined, plan: undefined };
   }
 }

@@ -16,7 +16,7 @@ export async function run(context: Context): Promise<number> {
   const records = await Promise.all(wanted.map((id) => readBuild(builds, id)));
   const unreadable = wanted.filter((_, i) => records[i] === undefined);
   if (unreadable.length > 0)
-    err.line(
+    err.prose(
       `${err.page.paint('yellow', 'warning:')} left out, as damaged or of another version of res: ${unreadable.join(', ')}`,
     );
   const read = records.filter((record) => record !== undefined);

@@ -39,17 +39,13 @@ export async function run({ dir, out }: Context, [name]: readonly string[]): Pro
   const template = name === undefined ? undefined : templates[name];
   if (name === undefined || !template) throw unknownTemplate(name);
   const [target = dir, ...included] = writeFiles(join(packageRoot(), template.file), dir);
-  out.lines([
-    `wrote ${out.page.path(target)}: ${template.about}`,
-    ...[...new Set(included.map(dirname))].map(
-      (folder) => `wrote ${out.page.path(folder)}: what it includes`,
-    ),
-    '',
-    'next:',
-    ...template.next.map((step) => `  ${step}`),
-    '',
+  out.prose(`wrote ${out.page.path(target)}: ${template.about}`);
+  for (const folder of new Set(included.map(dirname)))
+    out.prose(`wrote ${out.page.path(folder)}: what it includes`);
+  out.lines(['', 'next:', ...template.next.map((step) => `  ${step}`), '']);
+  out.prose(
     'Keep resources.yaml and resources.lock.yaml in version control; .res/ and the outputs need not be there.',
-  ]);
+  );
   return 0;
 }
 

@@ -30,7 +30,7 @@ export async function run(context: Context, [wanted]: readonly string[]): Promis
     const path = resolve(cwd, flags.out);
     await writePage(path, page);
     if (flags.open) await showFile(context, path);
-    else if (!flags.quiet) err.line(`wrote ${err.page.path(path)}`);
+    else if (!flags.quiet) err.prose(`wrote ${err.page.path(path)}`);
   } else if (flags.open) {
     await showFile(context, join(cachePlace(manifest.file).folder, 'report.html'), page);
   } else out.lines([page.trimEnd()]);

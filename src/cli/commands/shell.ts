@@ -21,7 +21,7 @@ export async function run(context: Context, [name = '']: readonly string[]): Pro
   try {
     if (!flags.quiet) {
       const fate = shell.isKept ? 'as its last run, which failed, left it' : 'removed when the shell ends';
-      err.line(`scratch directory: ${err.page.path(shell.scratch)} (${fate})`);
+      err.prose(`scratch directory: ${err.page.path(shell.scratch)} (${fate})`);
       err.line(`sandbox: ${shell.sandbox ?? 'none'}`);
       err.line(`to run the command of ${name}: ${shell.byHand}`);
     }

@@ -10,7 +10,7 @@ export async function run(context: Context, names: readonly string[]): Promise<n
   const interrupt = context.interruptible();
   const server = await serve(session, flags.port ?? 0);
   out.line(server.url);
-  if (!flags.quiet) err.line('Ctrl-C ends it; a build that is under way is stopped then.');
+  if (!flags.quiet) err.prose('Ctrl-C ends it; a build that is under way is stopped then.');
   try {
     if (flags.open) await openInDesktop(server.url, env);
     await new Promise<void>((resolve) => {

@@ -11,7 +11,7 @@ export async function run(context: Context, [file = '', folder = '.']: readonly 
     env: context.env,
     signal: context.interruptible(),
     onWait: (holder) => {
-      if (!flags.quiet) err.line(`waiting for ${holder}`);
+      if (!flags.quiet) err.prose(`waiting for ${holder}`);
     },
   });
   if (flags.quiet) return 0;
@@ -26,11 +26,9 @@ export async function run(context: Context, [file = '', folder = '.']: readonly 
     ...report.flags.filter((flag) => flag.startsWith('--')).map(quoteSh),
     ...report.nodes.map(quoteSh),
   ];
-  out.lines([
+  out.prose(
     `${count(report.files, 'file')} in ${shown}, ${count(report.objects, 'object')} in the store, all as their digests say`,
-    '',
-    'next:',
-    `  ${words.join(' ')}`,
-  ]);
+  );
+  out.lines(['', 'next:', `  ${words.join(' ')}`]);
   return 0;
 }

@@ -137,7 +137,7 @@ async function buildRound(context: Context, { target, trouble }: Round): Promise
     if (trouble) throw trouble;
     if (!target) throw new Error('there is nothing to build');
     const result = await buildNodes(context, target.workspace, target.requested);
-    if (!context.flags.quiet && context.flags.progress !== 'json') context.out.line(resultText(result));
+    if (!context.flags.quiet && context.flags.progress !== 'json') context.out.prose(resultText(result));
   } catch (error) {
     if (!(error instanceof ResError) || context.interruptible().aborted) throw error;
     if (context.flags.progress === 'json')

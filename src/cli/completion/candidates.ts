@@ -1,14 +1,15 @@
 // What may stand next on a command line.
 import type { Option } from 'commander';
+import type { CommandSpec } from '../commands.js';
 
 export interface Candidate {
   readonly value: string;
   readonly about: string;
 }
 
-/** What completion must know of the command line; `nodes` is asked for only when a node may stand next. */
+/** What completion must know of the command line; `nodes` and `builds` are asked for only when one may stand next. */
 export interface Grammar {
-  readonly commands: readonly { readonly name: string; readonly summary: string; readonly args: string }[];
+  readonly commands: readonly Pick<CommandSpec, 'name' | 'summary' | 'args'>[];
   /** Flags before a command's name, and those of each command. */
   options(command: string | undefined): readonly Option[];
   readonly params: readonly {
@@ -17,6 +18,7 @@ export interface Grammar {
     readonly default?: string;
   }[];
   nodes(): Promise<readonly Candidate[]>;
+  builds(): Promise<readonly Candidate[]>;
   readonly templates: readonly Candidate[];
 }
 
@@ -53,7 +55,8 @@ async function offered(
   if (command === 'completion') return ['bash', 'zsh', 'fish'].map((value) => ({ value, about: '' }));
   const spec = grammar.commands.find(({ name }) => name === command);
   // A file or folder is what the shell itself can complete.
-  const expected = spec?.args.split(' ')[args] ?? spec?.args.split(' ').at(-1);
+  const expected = (spec?.args[args] ?? spec?.args.at(-1))?.term;
+  if (expected?.includes('BUILD')) return args === 0 ? grammar.builds() : [];
   return expected?.includes('NODE') ? grammar.nodes() : [];
 }
 

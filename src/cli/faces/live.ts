@@ -6,7 +6,7 @@ import type { Face, FaceOptions } from './face.js';
 import { rowText } from './row.js';
 import { Running } from './running.js';
 import type { Screen } from './screen.js';
-import { countText, eventLines, plannedText } from './words.js';
+import { countText, eventLines, plannedText, skippedLines } from './words.js';
 
 /** Rows shown at a time; there are seldom more actions at once, and the screen is the user's. */
 const MOST_ROWS = 16;
@@ -15,6 +15,7 @@ export function liveFace(o: FaceOptions & { readonly now?: () => number }): Face
   const now = o.now ?? (() => performance.now());
   const running = new Running();
   let headline = '';
+  const skipped: Extract<BuildEvent, { type: 'skipped' }>[] = [];
   /** Lines from before the screen was there. */
   let early: string[] = [];
   let screen: Screen | undefined;
@@ -43,7 +44,8 @@ export function liveFace(o: FaceOptions & { readonly now?: () => number }): Face
       running.take(event, now());
       const head = headlineOf(event);
       headline = head ?? headline;
-      if (leavesLine(event)) {
+      if (event.type === 'skipped') skipped.push(event);
+      else if (leavesLine(event)) {
         const lines = eventLines(event, o.to.page, o);
         if (screen) screen.say(lines);
         else early.push(...lines);
@@ -52,6 +54,9 @@ export function liveFace(o: FaceOptions & { readonly now?: () => number }): Face
     },
     async end() {
       await opening;
+      const lines = skippedLines(skipped, o.to.page);
+      if (screen) screen.say(lines);
+      else early.push(...lines);
       screen?.end();
       o.to.lines(early);
       early = [];

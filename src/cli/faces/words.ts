@@ -1,10 +1,14 @@
 // Events in words: the one line that an event leaves, the same on a screen and in a log.
 import type { BuildEvent } from '../../model/event.js';
 import { errorText, hintText } from '../../report/error.js';
+import { someOf } from '../../report/fold.js';
 import { count, formatBytes, formatDuration } from '../../report/format.js';
 import type { Page } from '../../report/paint.js';
 import { chainText } from '../../report/plan.js';
 import { hang, oneLine } from '../../report/text.js';
+
+/** In one line. */
+const MOST_NAMES = 5;
 
 type EventOf<T extends BuildEvent['type']> = Extract<BuildEvent, { type: T }>;
 
@@ -38,9 +42,8 @@ function changedText({ files }: EventOf<'changed'>, page: Page): string {
     .map((kind) => [kind, files.filter(({ change }) => change === kind)] as const)
     .filter(([, some]) => some.length > 0)
     .map(([kind, some]) => {
-      const names = some.slice(0, 5).map(({ path }) => page.path(path));
-      const more = some.length > 5 ? ` and ${some.length - 5} more` : '';
-      return `${kind}: ${names.join(', ')}${more}`;
+      const names = some.map(({ path }) => page.path(path));
+      return `${kind}: ${someOf(names, MOST_NAMES)}`;
     })
     .join('; ');
 }
@@ -53,21 +56,21 @@ export function eventLines(
 ): readonly string[] {
   switch (event.type) {
     case 'waiting':
-      return [`waiting for ${event.for}`];
+      return hang('', `waiting for ${event.for}`, page.width, 2);
     case 'resolving':
-      return [`asking for ${event.source}`];
+      return hang('', `asking for ${event.source}`, page.width, 2);
     case 'planned':
-      return event.run + event.restore === 0 ? [] : [plannedText(event)];
+      return event.run + event.restore === 0 ? [] : hang('', plannedText(event), page.width, 2);
     case 'started':
-      return [startedText(event)];
+      return hang('', startedText(event), page.width, 2);
     case 'finished':
-      return [finishedText(event, page, o.place)];
+      return hang('', finishedText(event, page, o.place), page.width, 2);
     case 'notice':
       return hang(`${event.node}: `, oneLine(event.message), page.width, 2);
     case 'output':
       return o.verbose ? event.text.split('\n').map((line) => `${event.node} | ${oneLine(line)}`) : [];
     case 'skipped':
-      return [`${event.node}: ${page.paint('yellow', 'skipped')} because of ${event.because}`];
+      return skippedLines([event], page);
     case 'failed':
       return errorText(event.error, page, event.node);
     case 'warning':
@@ -83,6 +86,20 @@ export function eventLines(
     case 'summary':
       return [];
   }
+}
+
+/** A line for each node because of which others were skipped: what waits for one node may be most of a large graph. */
+export function skippedLines(events: readonly EventOf<'skipped'>[], page: Page): readonly string[] {
+  const waiting = new Map<string, string[]>();
+  for (const { node, because } of events) {
+    const nodes = waiting.get(because) ?? [];
+    nodes.push(node);
+    waiting.set(because, nodes);
+  }
+  return [...waiting].flatMap(([because, nodes]) => {
+    const text = `${someOf(nodes, MOST_NAMES)}: ${page.paint('yellow', 'skipped')} because of ${because}`;
+    return hang('', text, page.width, 2);
+  });
 }
 
 /** `12 of 200 done, 3 running, 1 failed` */

@@ -141,7 +141,12 @@ export class Session {
     const plan = await planAround(workspace, [name]);
     const explanation = explain(plan, this.#graph, name, (node) => lastRun(workspace, node));
     const { path } = this.#context.out.page;
-    return whyText(explanation, { paint: plainPaint, width: WHY_COLUMNS, path }).join('\n');
+    return whyText(explanation, {
+      paint: plainPaint,
+      width: WHY_COLUMNS,
+      most: Number.POSITIVE_INFINITY,
+      path,
+    }).join('\n');
   }
 
   /** The end of what a node's last run printed. Rejects with ResError `unknown-node`. */
