@@ -1,0 +1,109 @@
+// The examples that compile a kernel and boot it, by the commands of their READMEs. A kernel takes minutes: the second example finds
+// in the store what the first one has compiled.
+import { execFile } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { REPO_ROOT, runFolder } from '../rig/places.js';
+
+const runFile = promisify(execFile);
+
+/** Longest time for the commands of a block, ms. */
+const LONG = 20 * 60 * 1000;
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(runFolder(), 'slow-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** The repository, as far as the examples know it. */
+class Checkout {
+  readonly #root: string;
+
+  constructor(name: string) {
+    this.#root = join(folder, name);
+    mkdirSync(this.#root);
+    symlinkSync(join(REPO_ROOT, 'res'), join(this.#root, 'res'));
+    for (const example of ['kernel', 'boot'])
+      cpSync(join(REPO_ROOT, 'examples', example), join(this.#root, 'examples', example), {
+        recursive: true,
+        filter: (path) => !/\/(\.res|resources)$/.test(path),
+      });
+  }
+
+  text(path: string): string {
+    return readFileSync(join(this.#root, 'examples', path), 'utf8');
+  }
+
+  /** Runs a block of the README and gives what it printed; the first of one begins where the reader is, and the others go on there. */
+  async run(example: string, block: number): Promise<string> {
+    const blocks = [...this.text(`${example}/README.md`).matchAll(/^```sh\n(.*?)^```$/gms)];
+    const script = blocks[block]?.[1];
+    if (script === undefined) throw new Error(`the README of ${example} has no block ${block}`);
+    const { PATH } = process.env;
+    const { stdout, stderr } = await runFile('sh', ['-euc', script], {
+      cwd: block === 0 ? this.#root : join(this.#root, 'examples', example),
+      env: { PATH, HOME: folder, LANG: 'C.UTF-8', RES_STORE: join(folder, 'store') },
+      timeout: LONG,
+      maxBuffer: 1 << 24,
+    });
+    return `${stdout}${stderr}`;
+  }
+}
+
+/** The nodes that a build had to make. */
+function made(printed: string): readonly string[] {
+  return [...printed.matchAll(/^([\w-]+): made /gm)].map(([, name = '']) => name).sort();
+}
+
+const MOUNTED = /^EXT4-fs \(vda\): mounted filesystem.*^VFS: Mounted root \(ext4 filesystem\)/ms;
+const DISK = ['disk', 'machine-disk', 'qcow2', 'root'];
+
+describe.sequential('a kernel from source, and a machine that boots it', () => {
+  let checkout: Checkout;
+  beforeAll(() => {
+    checkout = new Checkout('boot');
+  });
+
+  it('are built; the kernel mounts the disk and runs init', { timeout: LONG }, async () => {
+    const printed = await checkout.run('boot', 0);
+    expect(made(printed)).toEqual(['boot', ...DISK, 'kernel', 'kernel-config', 'linux-tree'].sort());
+    const log = checkout.text('boot/resources/boot.log');
+    expect(log).toMatch(MOUNTED);
+    expect(log).toMatch(/^Run \/init as init process$/m);
+    expect(log).toMatch(/^init: process 1 on Linux \d+\.\d+/m);
+    expect(log).toMatch(/^init: root is \/dev\/root \/ ext4 rw/m);
+    expect(log).toMatch(/^init: the disk can be written to$/m);
+    expect(printed).toContain(log.trim());
+  });
+
+  it('are then up to date', { timeout: LONG }, async () => {
+    expect(await checkout.run('boot', 1)).toMatch(/^up to date$/m);
+  });
+
+  it('follow another init with another disk, and the same kernel', { timeout: LONG }, async () => {
+    const printed = await checkout.run('boot', 2);
+    expect(made(printed)).toEqual(['boot', ...DISK].sort());
+    expect(printed).toMatch(/^init: hello from process 1 on Linux/m);
+    expect(checkout.text('boot/resources/boot.log')).toMatch(MOUNTED);
+  });
+
+  it('follow another option with another kernel, and the same disk', { timeout: LONG }, async () => {
+    const printed = await checkout.run('boot', 3);
+    expect(printed).toContain('linux.config');
+    expect(made(printed)).toEqual(['boot', 'kernel', 'kernel-config']);
+    const log = checkout.text('boot/resources/boot.log');
+    expect(log).toMatch(MOUNTED);
+    expect(log).toMatch(/^init: hello from process 1 on Linux/m);
+  });
+
+  it('are found in the store by another workspace, and compiled to the same bytes there', {
+    timeout: LONG,
+  }, async () => {
+    const other = new Checkout('kernel');
+    expect(made(await other.run('kernel', 0))).toEqual([]);
+    expect(await other.run('kernel', 1)).toMatch(/^kernel: the same, /m);
+  });
+});
