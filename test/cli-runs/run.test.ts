@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { findSandbox } from '../../src/execute/sandbox.js';
 import { isRunning, type RunResult } from '../rig/cli.js';
+import { withWitness } from '../rig/witness.js';
 import { openScene, type Scene } from './engine-scene.js';
 import { expectFailed } from './site.js';
 
@@ -64,6 +65,22 @@ targets:
     expect(scratches(scene)).toEqual([]);
     expect(scene.temporaries()).toEqual([]);
     expect((await scene.run(['build'])).stdout).toBe('up to date\n');
+  });
+
+  it('may leave a directory, whose content is hashed once', async () => {
+    const scene = openScene({
+      'resources.yaml': targets(
+        `tree: { run: "mkdir -p \${out}/sub; for n in 1 2 3 4; do head -c 1000000 /dev/urandom > \${out}/sub/$n; done", output: tree }`,
+      ),
+    });
+    const cold = withWitness();
+    await scene.built([], { env: cold.env });
+    expect(cold.testimony().hashedBytes).toBeGreaterThan(4_000_000);
+    expect(cold.testimony().hashedBytes).toBeLessThan(6_000_000);
+    const next = withWitness();
+    expect((await scene.run(['build'], { env: next.env })).stdout).toBe('up to date\n');
+    expect(next.testimony().hashedBytes).toBeLessThan(1_000_000);
+    for (const witness of [cold, next]) witness.remove();
   });
 
   it('has a clean environment, a home and a temporary folder of its own', async () => {
