@@ -10,7 +10,7 @@ import { layOut } from './layout.js';
 import type { ReadOnlyMount } from './sandbox.js';
 
 /** Bytes from which on an input is mounted where that can be, and not copied. */
-const MOUNT_FROM = 16 * 1024 * 1024;
+export const MOUNT_FROM = 16 * 1024 * 1024;
 
 /** Always the same for a node: what a program writes of it into its output is the same each time, too. */
 export function scratchPath({ paths }: Workspace, node: string): string {
