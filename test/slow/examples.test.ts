@@ -1,10 +1,10 @@
 // The examples that compile a kernel and boot it, by the commands of their READMEs. A kernel takes minutes: the second example finds
 // in the store what the first one has compiled, and compiles it once more to compare with RES_TEST_LONG=1 only.
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { REPO_ROOT, runFolder } from '../rig/places.js';
 
 const runFile = promisify(execFile);
@@ -18,7 +18,6 @@ let folder: string;
 beforeAll(() => {
   folder = mkdtempSync(join(runFolder(), 'slow-'));
 });
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** The repository, as far as the examples know it. */
 class Checkout {
@@ -63,7 +62,7 @@ function made(printed: string): readonly string[] {
 const MOUNTED = /^EXT4-fs \(vda\): mounted filesystem.*^VFS: Mounted root \(ext4 filesystem\)/ms;
 const DISK = ['disk', 'machine-disk', 'qcow2', 'root'];
 
-describe.sequential('a kernel from source, and a machine that boots it', () => {
+describe('a kernel from source, and a machine that boots it', () => {
   let checkout: Checkout;
   beforeAll(() => {
     checkout = new Checkout('boot');
