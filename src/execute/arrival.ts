@@ -3,6 +3,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Watcher } from '../sources/partial.js';
 import { errorCode } from '../store/files.js';
+import { lend } from '../store/lent.js';
 
 const PIECE = 1 << 20;
 
@@ -78,7 +79,7 @@ export class Arrival {
             if (restarts() !== begun) continue;
             if (bytesRead === 0) throw new Restarted();
             offset += bytesRead;
-            yield buffer.subarray(0, bytesRead);
+            yield lend(buffer.subarray(0, bytesRead));
             continue;
           }
         } else if (this.#end) return;

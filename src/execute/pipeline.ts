@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { ioError, openSparseWriter } from '../store/files.js';
 import { type ContentDigests, ContentHasher } from '../store/hashing.js';
+import { giveBack, lend } from '../store/lent.js';
 
 const PIECE = 1 << 20;
 /** Bytes. Read at once: a stream, or only to wait, costs more than it gains. */
@@ -18,7 +19,7 @@ export async function* readFiles(paths: readonly string[], signal: AbortSignal):
       continue;
     }
     const stream = createReadStream(path, { highWaterMark: PIECE, signal });
-    yield* piecesOf(stream);
+    for await (const piece of piecesOf(stream)) yield lend(piece);
   }
 }
 
@@ -91,7 +92,10 @@ export async function writeStream(
   const writer = await writing(openSparseWriter(path));
   const tapped = tap(source, wanted);
   try {
-    for await (const piece of tapped.stream) await writing(writer.write(piece));
+    for await (const piece of tapped.stream) {
+      await writing(writer.write(piece));
+      giveBack(piece);
+    }
     await writing(writer.close());
   } catch (error) {
     await writer.abort();

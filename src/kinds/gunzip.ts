@@ -1,12 +1,17 @@
 // gzip by zlib, which works on threads of its own. Stricter than node:zlib alone, which passes over what follows zero padding.
+import type { TransformOptions } from 'node:stream';
 import { createGunzip, type Gunzip, type ZlibOptions } from 'node:zlib';
+import { giveBack, lend } from '../store/lent.js';
 import { DamagedError, isZero } from './bytes.js';
 
-/** Inflated bytes a piece, and as many as may wait for the consumer: the threads work ahead that far. */
+/** Inflated bytes a piece, and pieces that may wait for the consumer: the threads work ahead that far. */
 const PIECE = 256 * 1024;
-const OPTIONS: ZlibOptions & { readonly highWaterMark: number } = {
+const AHEAD = 4;
+/** Pieces come out as objects, for of bytes the stream would put those that wait together into a new one. */
+const OPTIONS: ZlibOptions & Pick<TransformOptions, 'readableObjectMode' | 'readableHighWaterMark'> = {
   chunkSize: PIECE,
-  highWaterMark: 4 * PIECE,
+  readableObjectMode: true,
+  readableHighWaterMark: AHEAD,
 };
 
 /** Any number of members, then nothing but zeros. Throws DamagedError, which says what is wrong with the data. */
@@ -18,7 +23,7 @@ export async function* gunzip(input: AsyncIterable<Uint8Array>): AsyncGenerator<
     decoder.destroy();
   });
   try {
-    for await (const piece of decoder) yield piece;
+    for await (const piece of decoder) yield lend(piece);
     // The decoder ends with the last member; what comes after it is still to be looked at.
     await fed;
     if (failure) throw failure.error;
@@ -51,7 +56,10 @@ async function feed(input: AsyncIterable<Uint8Array>, decoder: Gunzip): Promise<
       given += piece.length;
       // It leaves bytes behind only when a member has ended and a zero follows.
       const left = given - decoder.bytesWritten;
-      if (left === 0) continue;
+      if (left === 0) {
+        giveBack(piece);
+        continue;
+      }
       ended = true;
       padding = piece.subarray(piece.length - left);
     }

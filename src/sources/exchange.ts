@@ -1,6 +1,7 @@
 // One request and its answer as an async iterable that loses nothing: when a connection breaks, what arrived before comes
 // out first, then the error. (The bodies of undici's `request` and `fetch` drop what they hold at that moment.)
 import type { Dispatcher } from 'undici';
+import { lend } from '../store/lent.js';
 
 export interface Exchange {
   readonly status: number;
@@ -108,7 +109,8 @@ export function exchange(
         if (status >= 200) resolve({ status, headers, body: body(), discard });
       },
       onResponseData(receiving, chunk) {
-        queue.push(chunk);
+        // A piece of what was read from the socket, into memory of its own.
+        queue.push(lend(chunk));
         queued += chunk.byteLength;
         if (queued > HIGH_WATER) receiving.pause();
         wake();

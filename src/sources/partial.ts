@@ -7,6 +7,7 @@ import { uptime } from 'node:os';
 import { dirname } from 'node:path';
 import { ChunkSummer, type ChunkSums } from '../store/chunks.js';
 import { errorCode, ioError } from '../store/files.js';
+import { giveBack } from '../store/lent.js';
 import { byteLength } from './exchange.js';
 import type { Headers } from './failure.js';
 import { redactUrl } from './redact.js';
@@ -189,6 +190,7 @@ export async function openPartial(
       for (const bytes of batch) sum(bytes);
       await writing;
       size += byteLength(batch);
+      for (const bytes of batch) giveBack(bytes);
       watcher?.arrived(size);
     },
     restart,

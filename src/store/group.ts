@@ -79,8 +79,24 @@ export async function makeStoreFolder(
   if (o.durable) await fsyncDir(dirname(folder));
 }
 
-/** Others may want to write into it at once: it gets its mode before its name. */
+/** Of folders that were taken away while something was made in them. */
+const MOST_TRIES = 100;
+
+/**
+ * Others may want to write into it at once: it gets its mode before its name. When two make the same folder, the one with which
+ * the second replaces that of the first is empty too; who was just about to put something in the first finds it gone.
+ */
 async function makeGroupFolder(root: string, folder: string, group: Group): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await tryToMakeGroupFolder(root, folder, group);
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT' || tries === MOST_TRIES) throw error;
+    }
+  }
+}
+
+async function tryToMakeGroupFolder(root: string, folder: string, group: Group): Promise<void> {
   const tmp = join(root, 'tmp');
   if (folder !== tmp) await makeStoreFolder(root, tmp);
   const temp = folder === tmp ? join(root, `${UNFINISHED}${nameOfOwn()}`) : join(tmp, nameOfOwn());

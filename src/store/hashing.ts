@@ -102,7 +102,6 @@ export class ContentHasher {
 
 class ChunkHasher {
   readonly #sums: Promise<Uint8Array>[] = [];
-  readonly #spare: Buffer<ArrayBuffer>[] = [];
   #buffer: Buffer<ArrayBuffer> | undefined;
   #filled = 0;
 
@@ -128,7 +127,7 @@ class ChunkHasher {
   }
 
   #take(part: Uint8Array): void {
-    this.#buffer ??= this.#spare.pop() ?? Buffer.allocUnsafe(CHUNK_SIZE);
+    this.#buffer ??= takeChunkBuffer();
     this.#buffer.set(part, this.#filled);
     this.#filled += part.length;
   }
@@ -138,7 +137,7 @@ class ChunkHasher {
     if (buffer === undefined) return;
     this.#sums.push(
       digestChunk(buffer.subarray(0, this.#filled)).then((sum) => {
-        this.#spare.push(buffer);
+        leaveChunkBuffer(buffer);
         return sum;
       }),
     );
@@ -304,20 +303,31 @@ function overlapping(extents: readonly Extent[], start: number, end: number): re
   return found;
 }
 
-const freeBuffers: Buffer<ArrayBuffer>[] = [];
+/** Of files and streams; a new one for each would be as much garbage as there is content. */
+const idleBuffers: Buffer<ArrayBuffer>[] = [];
+const MOST_IDLE = 4;
+
+function takeChunkBuffer(): Buffer<ArrayBuffer> {
+  return idleBuffers.pop() ?? Buffer.allocUnsafe(CHUNK_SIZE);
+}
+
+function leaveChunkBuffer(buffer: Buffer<ArrayBuffer>): void {
+  if (idleBuffers.length < MOST_IDLE) idleBuffers.push(buffer);
+}
+
 const waiting: (() => void)[] = [];
 let buffersInUse = 0;
 
-/** Lends one of the process's few chunk buffers. */
+/** Lends one of the few chunk buffers that files have in the whole process. */
 async function withChunkBuffer<T>(use: (buffer: Buffer<ArrayBuffer>) => Promise<T>): Promise<T> {
   while (buffersInUse >= FILE_CHUNKS) await new Promise<void>((resolve) => waiting.push(resolve));
   buffersInUse++;
-  const buffer = freeBuffers.pop() ?? Buffer.allocUnsafe(CHUNK_SIZE);
+  const buffer = takeChunkBuffer();
   try {
     return await use(buffer);
   } finally {
     buffersInUse--;
-    freeBuffers.push(buffer);
+    leaveChunkBuffer(buffer);
     waiting.shift()?.();
   }
 }

@@ -8,9 +8,10 @@ export interface Writer {
   readonly program: string;
 }
 
-/** A look at all processes serves this long (ms), or this many times what it took: a build replaces many files at once. */
-const LOOK_AGE = 100;
+/** A look at all processes serves this many times what it took, within these (ms): a build replaces many files at once. */
 const LOOK_SHARE = 20;
+const LEAST_LOOK_AGE = 100;
+const MOST_LOOK_AGE = 1000;
 /** The bits of O_WRONLY and O_RDWR. */
 const WRITING = 0o3;
 
@@ -27,7 +28,7 @@ export function writerOf(path: string): Writer | undefined {
   if (last === undefined || now > last.until) {
     const writers = lookAround();
     const took = performance.now() - now;
-    last = { until: now + Math.max(LOOK_AGE, LOOK_SHARE * took), writers };
+    last = { until: now + Math.min(Math.max(LEAST_LOOK_AGE, LOOK_SHARE * took), MOST_LOOK_AGE), writers };
   }
   return last.writers.get(real);
 }

@@ -20,6 +20,17 @@ function below(folder: string): readonly string[] {
 }
 
 describe('a store whose folder lets its group write', () => {
+  it('is made by many at once', async () => {
+    for (let round = 0; round < 100; round++) {
+      const root = join(tempDir(), 'shared');
+      mkdirSync(root);
+      chmodSync(root, 0o770);
+      await Promise.all([1, 2, 3, 4].map(() => makeStoreFolder(root, join(root, 'cas/ab'))));
+      expect(readdirSync(join(root, 'cas'))).toEqual(['ab']);
+      expect(readdirSync(join(root, 'tmp'))).toEqual([]);
+    }
+  });
+
   it('is open to it in all that is made in it; another is not', async () => {
     const [shared, own] = [join(tempDir(), 'shared'), join(tempDir(), 'own')];
     mkdirSync(shared);

@@ -29,7 +29,9 @@ describe.skipIf(process.platform !== 'linux')('writerOf', () => {
   it.each(['>>', '<>'] as const)('names a process that may write to the file (%s)', (how) =>
     held(how, (path, pid) =>
       // A look around may have been had a moment ago.
-      vi.waitFor(() => expect(writerOf(path)).toMatchObject({ pid, program: expect.stringMatching(/sh$/) })),
+      vi.waitFor(() => expect(writerOf(path)).toMatchObject({ pid, program: expect.stringMatching(/sh$/) }), {
+        timeout: 20_000,
+      }),
     ),
   );
 
