@@ -8,9 +8,10 @@ import { type LockEntry, type LockedFile, lockedItem } from '../model/lock.js';
 import { isIntermediate, type Node, type Reference, selected } from '../model/node.js';
 import type { Step } from '../model/plan.js';
 import { imageFormatOf, pinnedEntry, traceOf } from '../plan/assess.js';
+import { standsOn } from '../plan/leaning.js';
 import { type Holding, Holdings } from '../plan/places.js';
 import type { DetailedPlan } from '../plan/plan.js';
-import { makerOf } from '../plan/registry.js';
+import { makerOf, makingBy } from '../plan/registry.js';
 import type { Workspace } from '../plan/workspace.js';
 import type { Fetcher } from '../sources/fetch.js';
 import { peekFile, type Span } from '../sources/peek.js';
@@ -19,6 +20,8 @@ import { diskUsage } from '../store/disk-usage.js';
 import { errorCode, sameDevice } from '../store/files.js';
 import { partialPath } from './download.js';
 import { type RemoteNode, remoteNodes, sourceContext } from './resolve.js';
+import { findSandbox, sandboxMode } from './sandbox.js';
+import { MOUNT_FROM } from './scratch.js';
 
 export interface GlimpseOptions {
   readonly fetcher: () => Fetcher;
@@ -84,7 +87,8 @@ class Glimpses {
     if (work === 'restore') return this.#restored(node);
     if (makerOf(node).is === 'source') return { bytes: 0, exact: true, scratchBytes: 0 };
     const glimpse = await this.#of(name);
-    const scratchBytes = through.length > 0 ? (glimpse.scratchBytes ?? 0) : 0;
+    const spooledBytes = through.length > 0 ? (glimpse.scratchBytes ?? 0) : 0;
+    const scratchBytes = makingBy(node) === 'running' ? await this.#copied(node) : spooledBytes;
     if (glimpse.diskBytes !== null) return { bytes: glimpse.diskBytes, exact: glimpse.exact, scratchBytes };
     // The last run of the same node, with another recipe or other inputs, gives an idea.
     return { bytes: this.#lastTime(name), exact: false, scratchBytes };
@@ -94,6 +98,29 @@ class Glimpses {
     const node = this.#workspace.graph.nodes.get(name);
     if (!node) throw new Error(`${name} is not in the graph`);
     return node;
+  }
+
+  /** Bytes on disk of the copies that a program is given of its inputs. */
+  async #copied({ references }: Node): Promise<number> {
+    let bytes = 0;
+    for (const reference of references.filter(({ role }) => role !== 'sums')) {
+      const [, ...below] = this.#standing(reference.node);
+      const glimpses = [this.#meant(reference), ...below.map((name) => this.#of(name))];
+      for (const { size, diskBytes } of await Promise.all(glimpses)) {
+        if ((size ?? 0) < MOUNT_FROM || !(await this.#canMount())) bytes += diskBytes ?? 0;
+      }
+    }
+    return bytes;
+  }
+
+  /** A node, and those that it stands on. */
+  #standing(name: string): readonly string[] {
+    return [name, ...standsOn(this.#node(name)).flatMap((below) => this.#standing(below))];
+  }
+
+  async #canMount(): Promise<boolean> {
+    const { env } = this.#workspace;
+    return sandboxMode(env) !== 'off' && (await findSandbox(env)) !== undefined;
   }
 
   /** What is moved takes no room; what is needed in two places at once, or comes from another file system, is copied. */

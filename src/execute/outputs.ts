@@ -35,7 +35,7 @@ import {
 import { algorithmOf, digestFile } from '../store/hashing.js';
 import { writerOf } from '../store/open-files.js';
 import { ownsStore } from '../store/paths.js';
-import { removeProbes } from '../store/stat-cache.js';
+import { removeProbes, writtenState } from '../store/stat-cache.js';
 import { removeNeedlessPartials } from './partials.js';
 import { Vanished } from './vanished.js';
 
@@ -64,7 +64,7 @@ export async function placeOutput(workspace: Workspace, file: string, placing: P
   const executable = shouldBeExecutable(node, item);
   if (item.type === 'file') await setMode(file, executable);
   await fsyncAll(file);
-  const made = lstatSync(file, { bigint: true });
+  const made = await writtenState(file);
   const former = await look(workspace, placing);
   const displaced = former && former.digest !== item.digest ? former : undefined;
   const recorded = state.outputs.get(path);
@@ -91,8 +91,7 @@ export async function placeOutput(workspace: Workspace, file: string, placing: P
   cache.forget(path);
   await moveOrCopy(file, path);
   cache.forget(file);
-  if (item.type === 'file') await cache.record(path, item.digest, made);
-  else await cache.digestOfDirectory(path);
+  await cache.record(path, item.digest, made);
 }
 
 /** What of res's own stands at an output path. Rejects with ResError for anything else that may not be overwritten. */

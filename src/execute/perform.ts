@@ -6,10 +6,11 @@ import { dirname } from 'node:path';
 import { closure } from '../graph/select.js';
 import { ResError } from '../model/error.js';
 import type { BuildResult, EventListener } from '../model/event.js';
-import { countSteps } from '../model/plan.js';
+import { countSteps, type Step } from '../model/plan.js';
 import type { PlannedBuild } from '../model/report.js';
 import { holdsContent } from '../plan/places.js';
 import { type DetailedPlan, planBasis, planNodes } from '../plan/plan.js';
+import { makingBy } from '../plan/registry.js';
 import { register } from '../plan/roots.js';
 import { type InOrder, keepSettled } from '../plan/settled.js';
 import { refreshWorkspace, type Workspace } from '../plan/workspace.js';
@@ -36,6 +37,7 @@ import {
   saveLock,
 } from './resolve.js';
 import { buildResult } from './result.js';
+import { checkSandbox } from './sandbox.js';
 import { checkSpace, estimateSpace } from './space.js';
 import { dropWritten } from './written-objects.js';
 
@@ -202,6 +204,7 @@ async function checkBefore(workspace: Workspace, plan: DetailedPlan, options: Bu
     .filter(({ occupant }) => occupant.is === 'changed' || occupant.is === 'foreign');
   if (occupied.length > 0 && !options.overwrite) throw occupiedError(workspace, occupied);
   await checkStanding(workspace, plan, options.overwrite ? touched : new Set());
+  if (plan.steps.some((step) => runsProgram(workspace, step))) await checkSandbox(workspace.env);
   for (const name of touched)
     for (const { path, item, occupant } of plan.placements.get(name) ?? [])
       if (occupant.is !== 'absent' && !holdsContent(item, occupant)) checkNotBusy(workspace, path);
@@ -218,6 +221,11 @@ async function checkBefore(workspace: Workspace, plan: DetailedPlan, options: Bu
       throw offlineError(absent.node, remote?.identity ?? 'its content');
     }
   }
+}
+
+function runsProgram({ graph }: Workspace, { node: name, work }: Step): boolean {
+  const node = graph.nodes.get(name);
+  return work === 'execute' && node !== undefined && makingBy(node) === 'running';
 }
 
 function announce(listener: EventListener, plan: DetailedPlan): void {

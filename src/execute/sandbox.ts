@@ -90,6 +90,11 @@ export async function chooseSandbox(env: Env): Promise<Sandbox | undefined> {
   });
 }
 
+/** Before anything is done: rejects as `chooseSandbox`. Nothing is tried where none is required. */
+export async function checkSandbox(env: Env): Promise<void> {
+  if (sandboxMode(env) === 'require') await chooseSandbox(env);
+}
+
 export const SANDBOX_HINT =
   'Install bubblewrap, or allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, or kernel.apparmor_restrict_unprivileged_userns=0); in a container, run it with the capability SYS_ADMIN. `--sandbox auto` goes on without.';
 

@@ -2,14 +2,15 @@
 // workspace. An input there is a copy, or is mounted to be read only: nothing done to it reaches what it was taken from.
 import { lstatSync, realpathSync, statSync } from 'node:fs';
 import { chmod, lstat, readdir, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import type { KindInput, Program, ProgramPlaces } from '../kinds/kind.js';
+import { basename, dirname, join } from 'node:path';
+import type { KindInput, Program, ProgramPlaces, Support } from '../kinds/kind.js';
 import type { Workspace } from '../plan/workspace.js';
 import { copyTree, errorCode, ioError, makeAll } from '../store/files.js';
+import { layOut } from './layout.js';
 import type { ReadOnlyMount } from './sandbox.js';
 
 /** Bytes from which on an input is mounted where that can be, and not copied. */
-const MOUNT_FROM = 16 * 1024 * 1024;
+export const MOUNT_FROM = 16 * 1024 * 1024;
 
 /** Always the same for a node: what a program writes of it into its output is the same each time, too. */
 export function scratchPath({ paths }: Workspace, node: string): string {
@@ -91,6 +92,8 @@ interface PlacingOptions {
 /** Gives the absolute paths of the input's files in the scratch directory. */
 async function placeInput(input: KindInput, place: string, o: PlacingOptions): Promise<readonly string[]> {
   const files = await input.paths();
+  const { leansOn = [] } = input;
+  if (leansOn.length > 0) return [await placeTogether(files[0] ?? '', leansOn, place, o)];
   if (input.many) await makeAll(place);
   const names = new Set<string>();
   const placed: string[] = [];
@@ -109,6 +112,24 @@ async function placeInput(input: KindInput, place: string, o: PlacingOptions): P
     placed.push(to);
   }
   return placed;
+}
+
+/** Puts a file and those that it leads to into a folder, so that it finds them there, and gives its path. */
+async function placeTogether(
+  file: string,
+  leansOn: readonly Support[],
+  folder: string,
+  o: PlacingOptions,
+): Promise<string> {
+  const ways = leansOn.map(({ way }) => way);
+  const [own, ...others] = layOut(basename(folder), ways);
+  const put = async (from: string, to: string) => {
+    await makeAll(dirname(to));
+    await placeFile(realpathSync(from), to, { size: null, executable: false }, o);
+  };
+  await put(file, join(folder, own));
+  for (const [i, { path }] of leansOn.entries()) await put(path, join(folder, others[i] ?? ''));
+  return join(folder, own);
 }
 
 async function placeFile(

@@ -36,7 +36,10 @@ export async function imageInput(
   }
   const format = await withImage(path, async (image) => {
     const known = from ?? IMAGE_FORMATS.find((one) => one === input.format) ?? (await probe(image));
-    await checkImage(image, known, what, { path, files: input.leansOn ?? [] });
+    await checkImage(image, known, what, {
+      path,
+      files: input.leansOn?.map((support) => support.path) ?? [],
+    });
     return known;
   });
   return { path, format, what };

@@ -159,6 +159,14 @@ export interface InputItem {
   readonly executable?: boolean;
 }
 
+/** A file that another one names, and is of no use without. */
+export interface Support {
+  /** Absolute. */
+  readonly path: string;
+  /** From the folder of the file that names it. */
+  readonly way: string;
+}
+
 export interface KindInput {
   readonly role: string;
   readonly node: string;
@@ -167,8 +175,11 @@ export interface KindInput {
   readonly many?: boolean;
   /** Image format, where its producer decided it. */
   readonly format: string | undefined;
-  /** Absolute paths of the files that its content names and needs; it is in its own place then. By default none. */
-  readonly leansOn?: readonly string[];
+  /**
+   * The files that its content leads to, by default none: the first one is named by the content, which is in its own place then,
+   * and each other one by the one before.
+   */
+  readonly leansOn?: readonly Support[];
   /** All items concatenated, in order, in pieces of up to 1 MiB. May be called once only. */
   stream(): AsyncIterable<Uint8Array>;
   /** True when the items lie in files already: `paths` then costs nothing, and reads nothing. */

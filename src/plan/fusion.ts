@@ -2,9 +2,8 @@
 // wants them kept, and only one other node reads them, itself in one pass. A download is read by such a node while it comes. A
 // property of the plan, not of any kind.
 
-import { makingOf } from '../kinds/kind.js';
 import type { Graph } from '../model/graph.js';
-import { makerOf } from './registry.js';
+import { makerOf, makingBy } from './registry.js';
 
 export interface Fusion {
   /** Whether `input` may stream straight into `consumer`. */
@@ -22,8 +21,7 @@ export function planFusion(graph: Graph, closure: readonly string[], requested: 
   };
   const making = (name: string) => {
     const node = graph.nodes.get(name);
-    const maker = node ? makerOf(node) : undefined;
-    return node && maker?.is === 'kind' ? makingOf(maker.kind, node.recipe).by : undefined;
+    return node && makingBy(node);
   };
   const readsOnce = (input: string, consumer: string) => {
     const into = making(consumer);

@@ -1,7 +1,7 @@
 // Nodes whose content names its inputs by where they lie (an overlay its backing file): what they stand on, and where that is.
 import { realpathSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
-import type { Places } from '../kinds/kind.js';
+import { basename, dirname, join, relative, resolve } from 'node:path';
+import type { Places, Support } from '../kinds/kind.js';
 import type { Content } from '../model/content.js';
 import type { Digest } from '../model/digest.js';
 import { ResError } from '../model/error.js';
@@ -57,13 +57,15 @@ function placeOf(graph: Graph, node: Node, name: string): string {
   return resolve(graph.manifest.dir, maker?.is === 'source' ? maker.source.identity(input.recipe) : '');
 }
 
-/** Absolute paths of all files that a node's content leads to, nearest first. */
-export function leansOn(graph: Graph, name: string): readonly string[] {
+/** All files that a node's content leads to, nearest first. */
+export function leansOn(graph: Graph, name: string): readonly Support[] {
   const node = graph.nodes.get(name);
   if (!node) return [];
   const below = standsOn(node);
   if (below.length === 0) return [];
-  return [...placesOf(graph, node).inputs, ...below.flatMap((one) => leansOn(graph, one))];
+  const { out, inputs } = placesOf(graph, node);
+  const named = inputs.map((path) => ({ path, way: relative(dirname(out), path) }));
+  return [...named, ...below.flatMap((one) => leansOn(graph, one))];
 }
 
 /** Digests of all that a node's content leads to: whoever reads the node reads them. Unknown ones are left out. */

@@ -48,6 +48,18 @@ const ATTEMPTS = 3;
 
 type Stamp = Omit<FileRecord, 'digest' | 'at'>;
 
+/** What a write changes and a rename does not: bytes, and when it was last written to. Of a directory, of all in it. */
+export interface WrittenState {
+  readonly size: number | bigint;
+  readonly mtimeNs: string | bigint;
+}
+
+/** Undefined when it is not there. Rejects with ResError `io`. */
+export async function writtenState(path: string): Promise<WrittenState | undefined> {
+  const stats = statOrAbsent(path);
+  return stats?.isDirectory() ? directoryStamp(path) : fileStamp(stats);
+}
+
 export class StatCache {
   readonly #files: KeyedLog<FileRecord>;
   readonly #clock: Clock;
@@ -128,18 +140,18 @@ export class StatCache {
    * Remembers the digest of a file or directory that res has just written and given its final name. Other processes trust it after
    * `settle`.
    * Rejects with ResError `io` when it is not there.
-   * @param made how the file was before it got that name: one that was written to since is not remembered.
+   * @param made how it was before it got that name (`writtenState`): what was written to since is not remembered.
    */
-  async record(path: string, digest: Digest, made?: Pick<BigIntStats, 'size' | 'mtimeNs'>): Promise<void> {
+  async record(path: string, digest: Digest, made?: WrittenState): Promise<void> {
     const stats = statOrAbsent(path);
     if (stats === undefined) throw new ResError('io', `cannot look at ${path}: no such file or folder`);
-    if (made && (stats.size !== made.size || stats.mtimeNs !== made.mtimeNs)) return;
     const key = stats.isDirectory() ? directoryKey(path) : path;
     // Where res writes outputs it may also ask the clock of that file system.
     this.#clock.adopt(dirname(resolve(path)), stats.dev);
     const stamp = stats.isDirectory() ? await directoryStamp(path) : fileStamp(stats);
     if (stamp === undefined)
       throw new ResError('io', `cannot look at ${path}: neither a file nor a directory`);
+    if (made && (stamp.size !== Number(made.size) || stamp.mtimeNs !== String(made.mtimeNs))) return;
     // The rename just now was a reading of the clock, and asking costs more than all the rest.
     const record = { ...stamp, digest, at: stamp.ctimeNs };
     this.#files.set(key, record);

@@ -1,14 +1,27 @@
 // Overlays on real images, by the real qemu-img, written to as a virtual machine does: what they stand on is never changed under
 // them, and what was written is never lost.
 import { execFileSync } from 'node:child_process';
-import { closeSync, mkdirSync, mkdtempSync, openSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { findSandbox } from '../../src/execute/sandbox.js';
 import { runFolder } from '../rig/places.js';
 import { has } from '../rig/tools.js';
 import { makeWorkspace } from '../rig/workspace.js';
 import { openScene, outcome, type Scene, sceneIn } from './engine-scene.js';
 import { expectDone, expectFailed } from './site.js';
+
+const hasSandbox = (await findSandbox(process.env)) !== undefined;
 
 const MANIFEST = `res: 1
 artifacts:
@@ -200,6 +213,67 @@ describe.skipIf(!has('qemu-img', 'qemu-io'))('an overlay', () => {
       expect(holdsAt(work.path('resources/exp/one.qcow2'), 0, 1)).toBe(true);
       work.remove();
     }
+  });
+});
+
+/** Bytes from which on inputs are mounted, where there is a sandbox. */
+const LARGE = 17 * 1024 * 1024;
+
+describe.skipIf(!has('qemu-img', 'qemu-io'))('a program that is given an overlay', () => {
+  const modes = hasSandbox ? ['auto', 'off', 'require'] : ['auto', 'off'];
+  const sizes = [
+    ['small, and copied', 4 * 1024 * 1024],
+    ['large, and mounted', LARGE],
+  ] as const;
+  const program = (overlay: string) =>
+    `{ run: "qemu-img convert -O raw \${in.disk} \${out}", inputs: { disk: ${overlay} }, output: read.raw }`;
+
+  it.each(modes.flatMap((mode) => sizes.map(([what, bytes]) => [what, mode, bytes] as const)))(
+    'reads it with what it stands on: %s, --sandbox %s',
+    async (_, mode, bytes) => {
+      const { work, built, run } = scene(`${MANIFEST}  read: ${program('upper')}\n`);
+      const base = Buffer.concat([raw(1), randomBytes(bytes - raw(1).length)]);
+      work.write('base.raw', base);
+      await built(['upper']);
+      write(work.path('resources/exp/upper.qcow2'), 64, 2);
+      await built(['read', '--as-is', '--sandbox', mode]);
+      const read = work.read('resources/read.raw');
+      const expected = Buffer.concat([base, Buffer.alloc(1024 * 1024)]).fill(2, 64 * 1024, 128 * 1024);
+      expect(read.equals(expected)).toBe(true);
+      expect((await run(['build', 'read', '--sandbox', mode])).stdout).toContain('up to date');
+      // Nothing of it is left, and what it was taken from is as it was.
+      expect(holdsAt(work.path('resources/exp/upper.qcow2'), 64, 2)).toBe(true);
+      expect(work.read('base.raw').equals(base)).toBe(true);
+      expect(readdirSync(work.path('.res/run')).filter((name) => !name.startsWith('.'))).toEqual([]);
+    },
+  );
+
+  it.each(modes)('finds a file of the workspace beneath it, --sandbox %s', async (mode) => {
+    const { work, built } = scene(`${MANIFEST}  read: ${program('on-file')}\n`);
+    await built(['read', '--sandbox', mode]);
+    expect(work.read('resources/read.raw').equals(raw(1))).toBe(true);
+  });
+
+  it('has what it stands on put back for it, and runs again when that changes', async () => {
+    const { work, built } = scene(`${MANIFEST}  read: ${program('exp')}\n`);
+    await built(['read']);
+    execFileSync('rm', [work.path('resources/disk.qcow2'), work.path('resources/read.raw')]);
+    await built(['read', '--force']);
+    work.write('base.raw', raw(3));
+    expect(outcome(await built(['read']))).toMatchObject({ ran: ['disk', 'exp', 'read'] });
+    expect(work.read('resources/read.raw').equals(raw(3))).toBe(true);
+  });
+
+  it('makes the same of it a second time, wherever the overlay lies', async () => {
+    const { work, built, run } = scene(
+      `${MANIFEST}  read: { run: "realpath --relative-to=. \${in.disk} > \${out}", inputs: { disk: exp }, output: way }\n`,
+    );
+    await built(['read']);
+    expectDone(await run(['check', 'read']));
+    expect(work.text('resources/way')).toBe('in/disk/disk/disk\n');
+    const manifest = work.text('resources.yaml').replace('exp/one.qcow2', 'other/two.qcow2');
+    work.write('resources.yaml', manifest);
+    expect(outcome(await built(['read'])).ran).toBeUndefined();
   });
 });
 

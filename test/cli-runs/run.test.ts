@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { findSandbox } from '../../src/execute/sandbox.js';
 import { isRunning, type RunResult } from '../rig/cli.js';
+import { withWitness } from '../rig/witness.js';
 import { openScene, type Scene } from './engine-scene.js';
 import { expectFailed } from './site.js';
 
@@ -64,6 +65,22 @@ targets:
     expect(scratches(scene)).toEqual([]);
     expect(scene.temporaries()).toEqual([]);
     expect((await scene.run(['build'])).stdout).toBe('up to date\n');
+  });
+
+  it('may leave a directory, whose content is hashed once', async () => {
+    const scene = openScene({
+      'resources.yaml': targets(
+        `tree: { run: "mkdir -p \${out}/sub; for n in 1 2 3 4; do head -c 1000000 /dev/urandom > \${out}/sub/$n; done", output: tree }`,
+      ),
+    });
+    const cold = withWitness();
+    await scene.built([], { env: cold.env });
+    expect(cold.testimony().hashedBytes).toBeGreaterThan(4_000_000);
+    expect(cold.testimony().hashedBytes).toBeLessThan(6_000_000);
+    const next = withWitness();
+    expect((await scene.run(['build'], { env: next.env })).stdout).toBe('up to date\n');
+    expect(next.testimony().hashedBytes).toBeLessThan(1_000_000);
+    for (const witness of [cold, next]) witness.remove();
   });
 
   it('has a clean environment, a home and a temporary folder of its own', async () => {
@@ -417,8 +434,14 @@ describe.skipIf(!hasSandbox)('in a sandbox', () => {
     rmSync(flag);
   });
 
-  it('require goes with one, and fails where none works', async () => {
-    const scene = openScene({ 'resources.yaml': targets(`a: { run: "echo x > \${out}" }`) });
+  it('require goes with one, and fails before any work where none works', async () => {
+    const scene = openScene({
+      'resources.yaml': targets(
+        `first: { merge: own, output: first }`,
+        `a: { run: "cat \${in} > \${out}", inputs: { first: first } }`,
+      ).replace('targets:', 'artifacts:\n  own: { path: own.txt }\ntargets:'),
+      'own.txt': 'own\n',
+    });
     // Programs, but none that makes a sandbox.
     mkdirSync(scene.work.path('bin'));
     for (const name of ['sh', 'touch']) symlinkSync(`/bin/${name}`, scene.work.path('bin', name));
@@ -427,9 +450,11 @@ describe.skipIf(!hasSandbox)('in a sandbox', () => {
       /a sandbox is required, and none works here/,
       /bubblewrap/,
     ]);
-    expectFailed(await scene.run(['build', 'a'], { env: { RES_SANDBOX: 'perhaps' } }), [
-      /RES_SANDBOX is perhaps/,
-    ]);
+    expect(scene.work.exists('resources/first')).toBe(false);
+    // What needs none is built all the same.
+    await scene.built(['first', '--sandbox', 'require'], bare);
+    const mistaken = await scene.run(['build', 'a'], { env: { RES_SANDBOX: 'perhaps' } });
+    expectFailed(mistaken, [/RES_SANDBOX is perhaps/], 2);
     await scene.built(['a', '--sandbox', 'require']);
     const doctor = await scene.run(['doctor', '--offline'], bare);
     expect(doctor.stdout).toMatch(/^warn\s+sandbox\s+none works here/m);

@@ -1,10 +1,12 @@
 // What `plan` says that a build will take on disk, against what it takes.
+import { randomBytes } from 'node:crypto';
 import { rmSync, statSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { findSandbox } from '../../src/execute/sandbox.js';
 import type { PlanJson } from '../../src/report/plan.js';
 import type { VswarmOptions } from '../rig/images.js';
 import { otherFileSystem, tempDir } from '../store/temp.js';
-import { diskBytes, filesBelow, openRelease, type ReleaseScene } from './engine-scene.js';
+import { diskBytes, filesBelow, openRelease, openScene, type ReleaseScene } from './engine-scene.js';
 
 const SIZES: readonly (VswarmOptions['size'] & object)[] = [
   { sizeMiB: 64, dataMiB: 1 },
@@ -80,6 +82,31 @@ describe('later', () => {
     expectNear(needed(plan), used(scene) - before);
     // Back again: all of it is moved.
     expect(needed(await planned(scene))).toBe(0);
+  });
+});
+
+const hasSandbox = (await findSandbox(process.env)) !== undefined;
+
+describe('for a program', () => {
+  const MIB = 1024 * 1024;
+  /** Bytes that are planned for a program with an input of that size. */
+  const copied = async (bytes: number, env: Readonly<Record<string, string>>) => {
+    const { run } = openScene({
+      'resources.yaml': `res: 1
+artifacts: { own: { path: own } }
+targets: { read: { run: "wc -c \${in} > \${out}", inputs: { own: own } } }
+`,
+      own: randomBytes(bytes),
+    });
+    const { stdout } = await run(['plan', 'read', '--json'], { env });
+    const { file_systems: all }: PlanJson = JSON.parse(stdout);
+    return all.reduce((sum, { needed_bytes }) => sum + needed_bytes, 0);
+  };
+
+  it('counts the copies of its inputs, and not those that are mounted', async () => {
+    expectNear(await copied(8 * MIB, {}), 8 * MIB);
+    expectNear(await copied(20 * MIB, { RES_SANDBOX: 'off' }), 20 * MIB);
+    expect(await copied(20 * MIB, {})).toBe(hasSandbox ? 0 : 20 * MIB);
   });
 });
 

@@ -18,7 +18,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { CHUNK_SIZE, type Digest } from '../../src/model/digest.js';
 import { digestDirectory } from '../../src/store/directory.js';
 import { digestFile } from '../../src/store/hashing.js';
-import { StatCache } from '../../src/store/stat-cache.js';
+import { StatCache, writtenState } from '../../src/store/stat-cache.js';
 import { type FileRecord, openState } from '../../src/store/state.js';
 import { otherFileSystem, tempDir } from './temp.js';
 
@@ -247,6 +247,19 @@ describe('the digest of a directory', () => {
   ])('is unknown once %s', async (_, change) => {
     await cache.digestOfDirectory(tree);
     change();
+    expect(await cache.knownDirectory(tree)).toBeUndefined();
+  });
+
+  it('that was written to before it got its name is not remembered', async () => {
+    const { digest } = await digestDirectory(tree);
+    const made = await writtenState(tree);
+    const placed = join(dir, 'placed');
+    renameSync(tree, placed);
+    await cache.record(placed, digest, made);
+    expect(await cache.knownDirectory(placed)).toEqual({ digest, size: 7 });
+    writeFileSync(join(placed, 'sub/b'), 'owt!');
+    renameSync(placed, tree);
+    await cache.record(tree, digest, made);
     expect(await cache.knownDirectory(tree)).toBeUndefined();
   });
 
