@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { availableParallelism, cpus, release, totalmem } from 'node:os';
 import { basename, isAbsolute, join, relative } from 'node:path';
-import { makingOf } from '../kinds/kind.js';
 import {
   type BuildRecord,
   RECORD_VERSION,
@@ -20,10 +19,10 @@ import type { BuildEvent, BuildResult, EventListener } from '../model/event.js';
 import type { Node } from '../model/node.js';
 import type { Plan } from '../model/plan.js';
 import { artifactContent } from '../plan/assess.js';
-import { makerOf } from '../plan/registry.js';
+import { makerOf, makingBy } from '../plan/registry.js';
 import type { Workspace } from '../plan/workspace.js';
 import { redactRecipe } from '../sources/redact.js';
-import { lastBuild, newBuildId, writeBuild } from '../store/build-records.js';
+import { lastBuild, newBuildId, pruneBuilds, writeBuild } from '../store/build-records.js';
 import { fileSystemName } from '../store/file-system-name.js';
 import { ioError } from '../store/files.js';
 import { gitHead } from '../store/git-head.js';
@@ -97,7 +96,7 @@ export class BuildRecorder {
     if ('result' in end && end.result.ok && this.#runs.size === 0) return;
     const { builds } = this.#workspace.paths;
     try {
-      await writeBuild(builds, await this.#record(end));
+      await pruneBuilds(builds, await writeBuild(builds, await this.#record(end)));
     } catch (error) {
       const { message, hint = null } = ioError(error, 'cannot write the record of this build into', builds);
       this.#listener({ type: 'warning', message, hint });
@@ -163,7 +162,7 @@ export class BuildRecorder {
     if (!node || work === 'restore') return null;
     const maker = makerOf(node);
     if (maker.is === 'source') return 'disk';
-    return makingOf(maker.kind, node.recipe).by === 'sharing' ? null : maker.kind.pool;
+    return makingBy(node) === 'sharing' ? null : maker.kind.pool;
   }
 
   async #record(end: { readonly result: BuildResult } | { readonly error: unknown }): Promise<BuildRecord> {
@@ -175,12 +174,12 @@ export class BuildRecorder {
       // What streamed into a node that failed, and under whose name it was told, ended with it.
       if (!this.#outcomes.has(name)) this.#outcomes.set(name, 'error' in end ? 'unfinished' : 'skipped');
     }
-    const [nodes, previous, commit, fileSystem, sha256, lockSha256] = await Promise.all([
+    const [[, sha256] = [], ...includes] = manifest.files;
+    const [nodes, previous, commit, fileSystem, lockSha256] = await Promise.all([
       this.#nodes(end),
       lastBuild(paths.builds),
       gitHead(manifest.dir),
       fileSystemName(manifest.dir),
-      sha256Of(manifest.file),
       sha256Of(lockFile),
     ]);
     const options = this.#asked();
@@ -206,7 +205,8 @@ export class BuildRecorder {
       manifest: {
         name: manifest.name ?? null,
         file: basename(manifest.file),
-        sha256,
+        sha256: sha256 ?? null,
+        includes: Object.fromEntries(includes.map(([file, sum]) => [relative(manifest.dir, file), sum])),
         lock_sha256: lockSha256,
         params: manifest.paramValues,
         commit,
@@ -290,7 +290,14 @@ export class BuildRecorder {
         recipe: redactRecipe(node.recipe),
         verify: node.verify === undefined ? null : { ...node.verify },
         inputs: node.references,
-        output: this.#outputOf(node),
+        output: node.output === undefined ? null : this.#place(node.output),
+        ...(node.outputs
+          ? {
+              outputs: Object.fromEntries(
+                node.outputs.map(({ name: item, path }) => [item, this.#place(path)]),
+              ),
+            }
+          : {}),
         state: planned.state,
         reasons: planned.reasons.map(({ code, detail }) => ({ code, detail })),
         outcome,
@@ -327,7 +334,7 @@ export class BuildRecorder {
     if (maker.is === 'source') return artifactContent(this.#workspace, node, maker.source);
     const last = state.nodes.get(node.name);
     if (last?.status !== 'done') return null;
-    const shared = makingOf(maker.kind, node.recipe).by === 'sharing' ? node.references[0]?.node : undefined;
+    const shared = makingBy(node) === 'sharing' ? node.references[0]?.node : undefined;
     return state.traces.get(last.key)?.content ?? contents.get(shared ?? '') ?? null;
   }
 
@@ -352,8 +359,8 @@ export class BuildRecorder {
     return node.section === 'artifact' ? 0 : (onDisk ?? contentSize(content ?? []));
   }
 
-  #outputOf({ output }: Node): string | null {
-    if (output === undefined) return null;
+  /** @param output relative to the folder of outputs */
+  #place(output: string): string {
     const { outputDir, dir } = this.#workspace.graph.manifest;
     const path = join(outputDir, output);
     const short = relative(dir, path);

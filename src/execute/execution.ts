@@ -1,13 +1,12 @@
 // A build under way: what must be known is found out, what must be there is brought or made, each node at most once.
 // Two questions drive it, asked from the requested nodes down: what is the content of a node (`know`), and are its
 // bytes where they should be (`obtain`). A node whose new content equals the old leaves everything above it alone.
-import { makingOf } from '../kinds/kind.js';
 import type { Content } from '../model/content.js';
 import { isIntermediate, type Node, type Reference } from '../model/node.js';
 import type { Assessment } from '../plan/assess.js';
 import type { Fusion } from '../plan/fusion.js';
 import { standsOn } from '../plan/leaning.js';
-import { makerOf } from '../plan/registry.js';
+import { makerOf, makingBy } from '../plan/registry.js';
 import { restore, type Site } from './accept.js';
 import type { ArrivingSupply, ChainNode, Supply } from './action.js';
 import { Arrival, Restarted } from './arrival.js';
@@ -376,12 +375,6 @@ export class Execution {
 function restarted(error: unknown): Restarted {
   if (error instanceof Restarted) return error;
   throw error;
-}
-
-/** How a target is made; undefined for an artifact. */
-function makingBy(node: Node) {
-  const maker = makerOf(node);
-  return maker.is === 'kind' ? makingOf(maker.kind, node.recipe).by : undefined;
 }
 
 /** The one input of a node that shares its content. */

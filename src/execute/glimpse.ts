@@ -10,7 +10,7 @@ import type { Step } from '../model/plan.js';
 import { imageFormatOf, pinnedEntry, traceOf } from '../plan/assess.js';
 import { type Holding, Holdings } from '../plan/places.js';
 import type { DetailedPlan } from '../plan/plan.js';
-import { makerOf } from '../plan/registry.js';
+import { makerOf, makingBy } from '../plan/registry.js';
 import type { Workspace } from '../plan/workspace.js';
 import type { Fetcher } from '../sources/fetch.js';
 import { peekFile, type Span } from '../sources/peek.js';
@@ -81,7 +81,7 @@ class Glimpses {
     const { node: name, work, through } = step;
     if (work === 'download') return { bytes: step.downloadBytes, exact: true, scratchBytes: 0 };
     const node = this.#node(name);
-    if (work === 'restore') return this.#restored(node);
+    if (work === 'restore' || makingBy(node) === 'sharing') return this.#restored(node);
     if (makerOf(node).is === 'source') return { bytes: 0, exact: true, scratchBytes: 0 };
     const glimpse = await this.#of(name);
     const scratchBytes = through.length > 0 ? (glimpse.scratchBytes ?? 0) : 0;

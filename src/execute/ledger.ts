@@ -5,7 +5,7 @@ import type { Content } from '../model/content.js';
 import { contentSize } from '../model/content.js';
 import { ResError } from '../model/error.js';
 import type { EventListener, Work } from '../model/event.js';
-import type { Node } from '../model/node.js';
+import { type Node, outputsByName } from '../model/node.js';
 import { makerOf } from '../plan/registry.js';
 import type { Workspace } from '../plan/workspace.js';
 import { bytesText, errorCode, ioError } from '../store/files.js';
@@ -94,6 +94,7 @@ export class Ledger {
       size: contentSize(content),
       digests: content.map(({ digest }) => digest),
       output: node.output ?? null,
+      ...(node.outputs ? { outputs: outputsByName(node.outputs) } : {}),
     });
   }
 

@@ -6,10 +6,11 @@ import { dirname } from 'node:path';
 import { closure } from '../graph/select.js';
 import { ResError } from '../model/error.js';
 import type { BuildResult, EventListener } from '../model/event.js';
-import { countSteps } from '../model/plan.js';
+import { countSteps, type Step } from '../model/plan.js';
 import type { PlannedBuild } from '../model/report.js';
 import { holdsContent } from '../plan/places.js';
 import { type DetailedPlan, planBasis, planNodes } from '../plan/plan.js';
+import { makingBy } from '../plan/registry.js';
 import { register } from '../plan/roots.js';
 import { type InOrder, keepSettled } from '../plan/settled.js';
 import { refreshWorkspace, type Workspace } from '../plan/workspace.js';
@@ -135,7 +136,7 @@ async function buildLocked(
     workspace,
     closure: names,
     requested: new Set(requested),
-    outdated: plan.steps.filter(({ work }) => work === 'restore').map(({ node }) => node),
+    outdated: plan.steps.filter((step) => isMove(workspace, step)).map(({ node }) => node),
     planned,
     fusion: plan.fusion,
     // Where all is to be made anew, what is known of it does not count.
@@ -168,6 +169,12 @@ async function buildLocked(
   if (result.ok && !force) await keepOrder(workspace, names, plan, execution);
   await recorder.end({ result });
   return finish(listener, result);
+}
+
+/** Whether all that a step does is to bring what is known to its place. */
+function isMove({ graph }: Workspace, { node: name, work }: Step): boolean {
+  const node = graph.nodes.get(name);
+  return work === 'restore' || (node !== undefined && makingBy(node) === 'sharing');
 }
 
 /** What is in order now need not be looked into by the next plan. */

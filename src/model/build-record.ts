@@ -32,7 +32,10 @@ export interface BuildRecord {
     readonly name: string | null;
     /** Name of the file. */
     readonly file: string;
+    /** As it was read for this build. */
     readonly sha256: string | null;
+    /** What it includes, by path from its folder, each with the sha256 that it was read with; not in records of before. */
+    readonly includes?: Readonly<Record<string, string>>;
     /** Of the lock as the build left it; null where there is none. */
     readonly lock_sha256: string | null;
     readonly params: Readonly<Record<string, string>>;
@@ -112,6 +115,8 @@ export interface RecordedNode {
   readonly inputs: readonly { readonly role: string; readonly node: string }[];
   /** Relative to the manifest's folder where it lies in it. */
   readonly output: string | null;
+  /** Instead, of a node with several: their paths by name. */
+  readonly outputs?: Readonly<Record<string, string>>;
   /** Before the build, and why. */
   readonly state: NodeState;
   readonly reasons: readonly RecordedReason[];
@@ -164,8 +169,8 @@ export interface RecordedChanges {
 }
 
 export interface RecordedChange {
-  readonly what: 'param' | 'commit' | 'environment' | 'recipe' | 'content' | 'node';
-  /** The param, the node, or the field of the environment. */
+  readonly what: 'manifest' | 'param' | 'commit' | 'environment' | 'recipe' | 'content' | 'node';
+  /** The file, the param, the node, or the field of the environment. */
   readonly name: string;
   /** Null for what was not there. */
   readonly was: string | null;

@@ -44,7 +44,10 @@ export type BuildEvent =
       readonly duration_ms: number;
       readonly size: number;
       readonly digests: readonly Digest[];
+      /** Relative to the folder of outputs; null for an intermediate, and of a node with several. */
       readonly output: string | null;
+      /** Those of a node with several, by name. */
+      readonly outputs?: Readonly<Record<string, string>>;
     }
   | { readonly type: 'skipped'; readonly node: string; readonly because: string }
   | { readonly type: 'failed'; readonly node: string; readonly error: ErrorReport }

@@ -2,7 +2,6 @@
 // the outside and nothing is written but the stat cache.
 
 import { closure } from '../graph/select.js';
-import { makingOf } from '../kinds/kind.js';
 import { type Content, contentSize } from '../model/content.js';
 import type { Graph } from '../model/graph.js';
 import { lockedItem } from '../model/lock.js';
@@ -26,7 +25,7 @@ import {
   shouldBeExecutable,
 } from './places.js';
 import { differences } from './reasons.js';
-import { makerOf } from './registry.js';
+import { makerOf, makingBy } from './registry.js';
 import { contentInOrder, Settled } from './settled.js';
 import { keepFindings, type Workspace } from './workspace.js';
 
@@ -219,10 +218,9 @@ class Planner {
   }
 
   #forced(name: string): boolean {
-    const maker = makerOf(this.#node(name));
-    if (!this.#force || maker.is !== 'kind') return false;
-    const { by } = makingOf(maker.kind, this.#node(name).recipe);
-    return by !== 'naming' && by !== 'sharing';
+    if (!this.#force) return false;
+    const by = makingBy(this.#node(name));
+    return by !== undefined && by !== 'naming' && by !== 'sharing';
   }
 
   /** Whether the outputs hold just what they should. True for an intermediate only when its bytes are at hand. */
@@ -313,7 +311,7 @@ class Planner {
         const inPlace = this.#inPlace(name);
         const isThere = inPlace instanceof Promise ? await inPlace : inPlace;
         if (isThere || (await this.#atHand(name))) {
-          if (!isThere) this.#addStep(name, 'restore', []);
+          if (!isThere) this.#addMove(name);
           waiting.push(...standsOn(this.#node(name)));
           continue;
         }
@@ -342,10 +340,10 @@ class Planner {
       this.#addStep(name, held ? 'execute' : 'download', []);
       return inputs;
     }
-    const making = makingOf(maker.kind, node.recipe).by;
-    if (making === 'naming') return inputs;
-    if (making === 'sharing') {
-      this.#addStep(name, 'restore', []);
+    const by = makingBy(node);
+    if (by === 'naming') return inputs;
+    if (by === 'sharing') {
+      this.#addMove(name);
       return inputs;
     }
     const { through, needed } = await this.#gather(name);
@@ -376,6 +374,11 @@ class Planner {
       }
     }
     return { through, needed };
+  }
+
+  /** What is known is brought to its place. To a node that shares what its input has, that is the work that it is there for. */
+  #addMove(name: string): void {
+    this.#addStep(name, makingBy(this.#node(name)) === 'sharing' ? 'execute' : 'restore', []);
   }
 
   #addStep(name: string, work: Step['work'], through: readonly string[]): void {
@@ -410,7 +413,7 @@ class Planner {
   #writeBytes(node: Node, work: Step['work']): number | null {
     if (work === 'download') return this.#downloadBytes(node);
     // What an artifact has that is only to be verified is there.
-    if (work === 'restore' || makerOf(node).is === 'source') return 0;
+    if (work === 'restore' || makerOf(node).is === 'source' || makingBy(node) === 'sharing') return 0;
     const content = this.#content(node.name);
     const key = this.#assessed.get(node.name)?.key;
     if (!content) return null;
@@ -456,9 +459,7 @@ class Planner {
       ({ occupant }) => occupant.is === 'changed' || occupant.is === 'foreign',
     );
     if (blocked.length > 0) return { state: 'modified', reasons: blocked.map(modifiedReason) };
-    const maker = makerOf(node);
-    if (maker.is === 'kind' && makingOf(maker.kind, node.recipe).by === 'naming')
-      return judgeGroup(node, done);
+    if (makingBy(node) === 'naming') return judgeGroup(node, done);
     if (this.#forced(name)) return { state: 'stale', reasons: [{ code: 'forced', detail: 'asked for' }] };
     // Said before the record is asked for: of most nodes it need not even be read.
     if (content && (inPlace || (placements.length === 0 && !this.#steps.has(name))))
@@ -568,9 +569,7 @@ function isOfWorkspace(node: Node): boolean {
 
 /** The node that a node has its content of; undefined for one that makes its own. */
 function sharedInput(node: Node): string | undefined {
-  const maker = makerOf(node);
-  if (maker.is !== 'kind' || makingOf(maker.kind, node.recipe).by !== 'sharing') return undefined;
-  return node.references[0]?.node;
+  return makingBy(node) === 'sharing' ? node.references[0]?.node : undefined;
 }
 
 function isSame(one: Content | null | undefined, other: Content): boolean {

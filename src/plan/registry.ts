@@ -1,6 +1,6 @@
 // Kinds and sources under one roof: what a node is made by, found by its kind key.
 
-import type { Kind } from '../kinds/kind.js';
+import { type Kind, makingOf } from '../kinds/kind.js';
 import { kinds } from '../kinds/registry.js';
 import type { KindReferences, Node } from '../model/node.js';
 import { sources } from '../sources/registry.js';
@@ -22,4 +22,10 @@ export function makerOf(node: Node): Maker {
   const source = sources.get(node.kind);
   if (source) return { is: 'source', source };
   throw new Error(`no maker is registered for the kind ${node.kind}`);
+}
+
+/** How a target is made; undefined for an artifact. */
+export function makingBy(node: Node): ReturnType<typeof makingOf>['by'] | undefined {
+  const maker = makerOf(node);
+  return maker.is === 'kind' ? makingOf(maker.kind, node.recipe).by : undefined;
 }

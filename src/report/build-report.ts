@@ -213,7 +213,7 @@ function outputsSection({ nodes, requested }: BuildRecord): string {
   const byName = new Map(nodes.map((node) => [node.name, node]));
   const sources = sourcesOf(nodes);
   const outputs = nodes.filter(
-    ({ name, output, kind }) => output !== null || (requested.includes(name) && kind !== 'group'),
+    (node) => pathsOf(node).length > 0 || (requested.includes(node.name) && node.kind !== 'group'),
   );
   if (outputs.length === 0) return '';
   return `<section aria-labelledby="outputs"><h2 id="outputs">Provenance of the outputs</h2>
@@ -250,7 +250,7 @@ function provenance(
       ...(more > 0 ? [`and ${more} more: see the table of sources`] : []),
     ],
   ];
-  return `<details class="node"${isOpen ? ' open' : ''}><summary><strong>${escapeMarkup(node.output ?? node.name)}</strong> <span class="soft">${escapeMarkup(node.name)}, ${node.outcome}</span></summary>
+  return `<details class="node"${isOpen ? ' open' : ''}><summary><strong>${escapeMarkup(pathsOf(node).join(', ') || node.name)}</strong> <span class="soft">${escapeMarkup(node.name)}, ${node.outcome}</span></summary>
 <dl>${facts
     .filter(([, ...values]) => values.length > 0)
     .map(fact)
@@ -274,6 +274,11 @@ function sourcesOf(nodes: readonly RecordedNode[]): ReadonlyMap<string, Readonly
     found.set(name, own);
   }
   return found;
+}
+
+/** Of its outputs. */
+function pathsOf({ output, outputs = {} }: RecordedNode): readonly string[] {
+  return output === null ? Object.values(outputs) : [output];
 }
 
 function contentLines({ content }: RecordedNode): readonly string[] {
@@ -315,6 +320,9 @@ function environmentSection({ environment, manifest, options }: BuildRecord): st
     ['file system', file_system ?? 'not known'],
     ...Object.entries(tools).map(([tool, is]): PageFact => [tool, is]),
     ['manifest', `${manifest.file}${manifest.sha256 === null ? '' : `, sha256 ${manifest.sha256}`}`],
+    ...Object.entries(manifest.includes ?? {}).map(
+      ([file, sha256]): PageFact => ['included', `${file}, sha256 ${sha256}`],
+    ),
     ['lock', manifest.lock_sha256 === null ? 'none' : `sha256 ${manifest.lock_sha256}`],
     ['commit', manifest.commit ?? 'not in git'],
   ];
@@ -352,7 +360,6 @@ function pageNode(node: RecordedNode): PageNode {
     description,
     reasons,
     recipe,
-    output,
     tools,
     error,
     bytes,
@@ -362,7 +369,7 @@ function pageNode(node: RecordedNode): PageNode {
     ['why', ...(outcome === 'fresh' ? [] : reasons.map(reasonText))],
     ['error', ...(error === null ? [] : [error.message])],
     ['recipe', ...shortLines(fieldLines('', recipe))],
-    ['output', ...(output === null ? [] : [output])],
+    ['output', ...pathsOf(node)],
     ['content', ...contentLines(node)],
     ['last run', ...(last_ms === null ? [] : [formatDuration(last_ms)])],
     [

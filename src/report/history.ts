@@ -19,7 +19,9 @@ export interface HistoryBuildJson {
   /** How many nodes ended in which way. */
   readonly nodes: Readonly<Record<RecordedOutcome, number>>;
   readonly bytes: RecordedBytes;
-  /** What stopped it, or the first node that failed. */
+  /** Names of nodes. */
+  readonly failed: readonly string[];
+  /** What stopped it, or the error of the first node that failed. */
   readonly error: RecordedError | null;
 }
 
@@ -38,6 +40,7 @@ function buildJson(record: BuildRecord): HistoryBuildJson {
     params: manifest.params,
     nodes: outcomeCounts(record),
     bytes,
+    failed: nodes.flatMap(({ name, outcome }) => (outcome === 'failed' ? [name] : [])),
     error: error ?? nodes.find((node) => node.error !== null)?.error ?? null,
   };
 }
@@ -55,6 +58,9 @@ export function outcomeCounts({ nodes, left_out }: BuildRecord): Readonly<Record
   for (const { outcome } of nodes) counts[outcome]++;
   return counts;
 }
+
+/** Of a build in which more nodes failed, no more are named in its row. */
+const FAILED_NAMED = 3;
 
 const COLOURS: Readonly<Record<BuildRecord['outcome'], Colour>> = {
   done: 'green',
@@ -91,8 +97,16 @@ export function historyText(records: readonly BuildRecord[], more: number, page:
   ];
 }
 
-function whatText({ requested, params, error }: HistoryBuildJson): string {
-  if (error) return error.message.replaceAll('\n', ' ');
+function whatText({ requested, params, failed, error }: HistoryBuildJson): string {
+  if (error) {
+    const message = error.message.replaceAll('\n', ' ');
+    const [first, ...rest] = failed;
+    if (first === undefined) return message;
+    const more = failed.length > FAILED_NAMED ? ` and ${failed.length - FAILED_NAMED} more` : '';
+    // Most messages begin with the name already.
+    const said = message.startsWith(`${first}: `) ? message.slice(first.length + 2) : message;
+    return `${[first, ...rest].slice(0, FAILED_NAMED).join(', ')}${more}: ${said}`;
+  }
   const values = Object.entries(params).map(([name, value]) => `${name}=${value}`);
   return [requested.join(' '), ...values].join(' ');
 }

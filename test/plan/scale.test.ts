@@ -43,6 +43,7 @@ function chainOf(dir: string, kinds: readonly string[], length: number): Graph {
     manifest: {
       file: `${dir}/resources.yaml`,
       dir,
+      files: [],
       outputDir: `${dir}/resources`,
       params: [],
       paramValues: {},
