@@ -5,7 +5,7 @@ import type { Plan } from '../model/plan.js';
 import { planAround } from '../plan/around.js';
 import { type Explanation, explain } from '../plan/explain.js';
 import { planNodes } from '../plan/plan.js';
-import { lastRun } from '../plan/record.js';
+import { LastRuns } from '../plan/record.js';
 import { type EnvReport, envReport } from '../report/env.js';
 import type { Drawing } from '../report/graph-edges.js';
 import { provenanceStatement, type Statement } from '../report/provenance.js';
@@ -31,7 +31,8 @@ export async function status(workspace: Workspace, nodes: readonly string[] = []
 export async function why(workspace: Workspace, node: string): Promise<Explanation> {
   const name = checkNode(workspace.graph, node);
   const engine = engineOf(workspace);
-  return explain(await planAround(engine, [name]), workspace.graph, name, (each) => lastRun(engine, each));
+  const runs = new LastRuns(engine);
+  return explain(await planAround(engine, [name]), workspace.graph, name, (each, key) => runs.of(each, key));
 }
 
 /** All that is known of a node: recipe, inputs, content, source, last run, the path of its log. Rejects with ResError. */

@@ -5,8 +5,9 @@ import { closure } from '../graph/select.js';
 import { type Content, contentSize } from '../model/content.js';
 import type { Graph } from '../model/graph.js';
 import { lockedItem } from '../model/lock.js';
-import { isIntermediate, type Node } from '../model/node.js';
+import { isIntermediate, type Node, plainName } from '../model/node.js';
 import type { BlockedOutput, NodePlan, NodeState, Plan, Reason, Step } from '../model/plan.js';
+import type { NodeRecord } from '../store/state.js';
 import { type Assessment, artifactContent, assess, pinnedEntry, traceOf } from './assess.js';
 import { type Fusion, planFusion } from './fusion.js';
 import { standsOn } from './leaning.js';
@@ -25,6 +26,7 @@ import {
   shouldBeExecutable,
 } from './places.js';
 import { differences } from './reasons.js';
+import { LastRuns } from './record.js';
 import { makerOf, makingBy } from './registry.js';
 import { contentInOrder, Settled } from './settled.js';
 import { keepFindings, type Workspace } from './workspace.js';
@@ -97,6 +99,7 @@ class Planner {
   readonly #brief: boolean;
   readonly #fusion: Fusion;
   readonly #holdings: Holdings;
+  readonly #runs: LastRuns;
   readonly #assessed = new Map<string, Assessment>();
   /** Nodes that are in order as they were, and their keys. */
   readonly #vouched = new Map<string, string>();
@@ -111,6 +114,7 @@ class Planner {
 
   constructor(workspace: Workspace, requested: readonly string[], options: PlanOptions) {
     this.#workspace = workspace;
+    this.#runs = new LastRuns(workspace);
     this.#graph = workspace.graph;
     this.#requested = requested;
     this.#closure = closure(workspace.graph, requested);
@@ -383,7 +387,7 @@ class Planner {
 
   #addStep(name: string, work: Step['work'], through: readonly string[]): void {
     const node = this.#node(name);
-    const record = this.#workspace.state.nodes.get(name);
+    const record = this.#lastRun(name);
     this.#steps.set(name, {
       node: name,
       work,
@@ -464,7 +468,7 @@ class Planner {
     // Said before the record is asked for: of most nodes it need not even be read.
     if (content && (inPlace || (placements.length === 0 && !this.#steps.has(name))))
       return judgeStanding(node, done);
-    const record = this.#workspace.state.nodes.get(name);
+    const record = this.#lastRun(name);
     const failed = record?.status === 'failed' && (key === null ? record.key === '' : record.key === key);
     if (!content) {
       const reasons = this.#whyUnknown(node, action, done);
@@ -484,10 +488,15 @@ class Planner {
     return { state: failed ? 'failed' : 'stale', reasons };
   }
 
+  #lastRun(name: string): NodeRecord | undefined {
+    return this.#runs.of(name, this.#assessed.get(name)?.key ?? null);
+  }
+
   /** What the last run of a node failed with, without the name of the node before it. */
   #failure(name: string): string | undefined {
-    const error = this.#workspace.state.nodes.get(name)?.error;
-    return error?.startsWith(`${name}: `) ? error.slice(name.length + 2) : error;
+    const error = this.#lastRun(name)?.error;
+    const named = [name, plainName(name)].find((each) => error?.startsWith(`${each}: `));
+    return named === undefined ? error : error?.slice(named.length + 2);
   }
 
   #missingReason(placements: readonly Placement[], built: boolean, failure: string | undefined): Reason {
@@ -505,7 +514,7 @@ class Planner {
     action: Assessment['action'],
     done: ReadonlyMap<string, NodePlan>,
   ): readonly Reason[] {
-    const record = this.#workspace.state.nodes.get(node.name);
+    const record = this.#lastRun(node.name);
     const stale = node.references
       .filter(({ node: input }) => done.get(input)?.content === null)
       .map(({ node: input }): Reason => ({ code: 'input-stale', detail: input, subject: input }));

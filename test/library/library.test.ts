@@ -1,5 +1,5 @@
 // The library in a process that is not its own: what it gives, how a build is followed and left, and what it leaves alone.
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   type BuildEvent,
@@ -320,6 +320,35 @@ describe('a question', () => {
       state: 'stale',
       chain: [{ node: 'whole', reasons: [{ code: 'input-changed', subject: 'parts' }] }, { node: 'again' }],
     });
+  });
+
+  it('of what a build would do has the answer that the build gives', async () => {
+    const folder = makeWorkspace(FILES);
+    const workspace = await opened(folder);
+    const bothSay = async (nodes: readonly string[] = [], force = false) => {
+      const { steps } = (await plan(workspace, nodes, { force })).plan;
+      const begun: [string, string][] = [];
+      const run = build(workspace, nodes, { force });
+      for await (const event of run) if (event.type === 'started') begun.push([event.node, event.work]);
+      expect(begun).toEqual(steps.map(({ node, work }) => [node, work]));
+      const { ran, restored } = await run.result;
+      expect(begun.map(([node]) => node).sort()).toEqual([...ran, ...restored].sort());
+      return begun;
+    };
+    expect(await bothSay(['whole'])).toEqual([['whole', 'execute']]);
+    // What it copies is there, and it was never copied.
+    expect(await bothSay()).toEqual([['again', 'execute']]);
+    rmSync(folder.path('resources', 'again'));
+    expect(await bothSay()).toEqual([['again', 'execute']]);
+    folder.write('part-amd64.2', 'three');
+    expect(await bothSay()).toEqual([
+      ['whole', 'execute'],
+      ['again', 'execute'],
+    ]);
+    folder.write('part-amd64.2', 'two');
+    rmSync(folder.path('resources', 'whole-amd64'));
+    await bothSay();
+    expect(await bothSay([], true)).toEqual([['whole', 'execute']]);
   });
 
   it('about what is not there is an error', async () => {

@@ -11,7 +11,10 @@ const failed = (name: string, message: string): RecordedNode => ({
 });
 const row = (...nodes: readonly RecordedNode[]) => {
   const page = { ...page80, width: Number.POSITIVE_INFINITY };
-  return historyText([{ ...buildRecord(nodes), outcome: 'failed' }], 0, page)[1]?.replace(/^.* ms +\d {2}/, '');
+  return historyText([{ ...buildRecord(nodes), outcome: 'failed' }], 0, page)[1]?.replace(
+    /^.* ms +\d {2}/,
+    '',
+  );
 };
 
 it('names the nodes that failed, once, and what is wrong with the first', () => {

@@ -20,7 +20,7 @@ import {
 } from '../../model/page.js';
 import { planAround } from '../../plan/around.js';
 import { explain } from '../../plan/explain.js';
-import { lastRun, logFile } from '../../plan/record.js';
+import { LastRuns, logFile } from '../../plan/record.js';
 import { openWorkspace, type Workspace } from '../../plan/workspace.js';
 import { resultText } from '../../report/build.js';
 import { formatBytes, formatDone, formatDuration } from '../../report/format.js';
@@ -139,7 +139,8 @@ export class Session {
     selectNodes(this.#graph, [name]);
     const workspace = openWorkspace({ graph: this.#graph, env: this.#context.env });
     const plan = await planAround(workspace, [name]);
-    const explanation = explain(plan, this.#graph, name, (node) => lastRun(workspace, node));
+    const runs = new LastRuns(workspace);
+    const explanation = explain(plan, this.#graph, name, (node, key) => runs.of(node, key));
     const { path } = this.#context.out.page;
     return whyText(explanation, { paint: plainPaint, width: WHY_COLUMNS, path }).join('\n');
   }
@@ -240,9 +241,10 @@ export class Session {
   async #look(workspace: Workspace): Promise<void> {
     const asked = this.#asked(this.#graph);
     const plan = await planAround(workspace, asked);
+    const runs = new LastRuns(workspace);
     this.#nodes = graphNodes(this.#graph, closure(this.#graph, asked), {
       planOf: (name) => plan.nodes.get(name),
-      msOf: (name) => lastRun(workspace, name)?.durationMs ?? null,
+      msOf: (name) => runs.of(name, plan.nodes.get(name)?.key ?? null)?.durationMs ?? null,
     });
     this.#setStates(
       Object.fromEntries(this.#nodes.flatMap(({ name, state }) => (state === null ? [] : [[name, state]]))),
