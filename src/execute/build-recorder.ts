@@ -30,7 +30,7 @@ import { version } from '../store/package.js';
 import type { BuildOptions } from './api.js';
 import { changesSince } from './build-changes.js';
 import { errorReport } from './errors.js';
-import { poolLimits } from './pools.js';
+import { type Pools, poolLimits } from './pools.js';
 
 /** A build in trouble may say a lot. */
 const MOST_NOTICES = 200;
@@ -57,6 +57,7 @@ export class BuildRecorder {
   readonly #notices: BuildRecord['notices'][number][] = [];
   #plan: Plan | undefined;
   #downloads: ReadonlyMap<string, number> = new Map();
+  #pools: Pools | undefined;
 
   /** @param started ms since 1970 */
   constructor(
@@ -81,6 +82,10 @@ export class BuildRecorder {
 
   planned(plan: Plan): void {
     this.#plan = plan;
+  }
+
+  runsIn(pools: Pools): void {
+    this.#pools = pools;
   }
 
   /** @param downloads bytes over the network, by node */
@@ -142,7 +147,7 @@ export class BuildRecorder {
     const running = this.#running.get(name);
     if (!running) return;
     this.#running.delete(name);
-    const { work, detail, through } = running.started;
+    const { work, detail, through, waited_ms } = running.started;
     const run: RecordedRun = {
       work,
       detail,
@@ -150,6 +155,7 @@ export class BuildRecorder {
       start_ms: running.at - this.#started,
       end_ms: Date.now() - this.#started,
       through,
+      ...(waited_ms === undefined ? {} : { waited_ms }),
     };
     const runs = this.#runs.get(name);
     if (runs) runs.push(run);
@@ -224,6 +230,7 @@ export class BuildRecorder {
         tools: Object.assign({}, ...nodes.map(({ tools }) => tools)),
       },
       pools: poolLimits(options.jobs, manifest.pools),
+      ...(this.#pools ? { pool_use: usedPools(this.#pools) } : {}),
       nodes,
       left_out: leftOut,
       notices: this.#notices,
@@ -383,6 +390,14 @@ export class BuildRecorder {
 
 function shortError({ code, message, hint }: RecordedError): RecordedError {
   return { code, message, hint };
+}
+
+function usedPools(pools: Pools): NonNullable<BuildRecord['pool_use']> {
+  const uses = [...pools.use()].map(([pool, { pieces, busyMs, waitedMs }]) => [
+    pool,
+    { pieces, busy_ms: Math.round(busyMs), waited_ms: Math.round(waitedMs) },
+  ]);
+  return Object.fromEntries(uses);
 }
 
 function sizeOf(content: RecordedNode['content']): number {

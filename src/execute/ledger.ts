@@ -58,6 +58,8 @@ export class Ledger {
 
   readonly #o: LedgerOptions;
   readonly #known: Known;
+  /** By node, how long the work on it that begins now had waited for its place, ms. */
+  readonly #waited = new Map<string, number>();
   /** When the state was last written down, ms of `performance.now`. */
   #writtenDown = 0;
   /** Failures that are being written down. */
@@ -79,11 +81,21 @@ export class Ledger {
 
   /** @param through nodes that are made in the same pass */
   start(node: Node, work: Work, detail: string, through: readonly string[] = []): Begun {
-    this.#o.listener({ type: 'started', node: node.name, work, detail, through });
+    const waited_ms = Math.round(this.#waited.get(node.name) ?? 0);
+    this.#waited.delete(node.name);
+    this.#o.listener({
+      type: 'started',
+      node: node.name,
+      work,
+      detail,
+      through,
+      ...(waited_ms > 0 ? { waited_ms } : {}),
+    });
     return { node, work, at: Date.now() };
   }
 
   finish({ node, work, at }: Begun, content: Content): void {
+    this.#waited.delete(node.name);
     if (work === 'restore') this.restored.add(node.name);
     else this.ran.add(node.name);
     this.#o.listener({
@@ -168,10 +180,12 @@ export class Ledger {
     const { pools, priority, keepGoing } = this.#o;
     const demand = demandOf(node);
     const tooMuch = memoryError(demand);
+    const asked = performance.now();
     return pools.run(
       pool,
       priority(node.name),
       async () => {
+        this.#waited.set(node.name, performance.now() - asked);
         try {
           if (tooMuch) throw tooMuch;
           return await work();

@@ -132,6 +132,8 @@ async function buildLocked(
   announce(listener, plan);
   const jobs = options.jobs ?? availableParallelism();
   const planned = plan.steps.flatMap(({ node, through }) => [...through, node]);
+  const pools = new Pools(poolLimits(jobs, workspace.graph.manifest.pools));
+  recorder.runsIn(pools);
   const execution = new Execution({
     workspace,
     closure: names,
@@ -142,7 +144,7 @@ async function buildLocked(
     // Where all is to be made anew, what is known of it does not count.
     assessed: (name) => (force ? undefined : plan.assessed(name)),
     isFresh: (name) => !force && plan.nodes.get(name)?.state === 'fresh',
-    pools: new Pools(poolLimits(jobs, workspace.graph.manifest.pools)),
+    pools,
     priority: criticalPaths(workspace, planned),
     fetcher: () => network.fetcher,
     listener,

@@ -45,6 +45,8 @@ export interface BuildRecord {
   readonly environment: RecordedEnvironment;
   /** How much runs at a time. */
   readonly pools: Readonly<Record<RecordedPool | 'jobs', number>>;
+  /** What became of these places; not in records of before, nor of a build that was stopped early. */
+  readonly pool_use?: Readonly<Partial<Record<RecordedPool, RecordedUse>>>;
   /**
    * All that was asked for and what that is made of, inputs first; of a large graph only what was not fresh, and the direct inputs of
    * that. Empty when the build was stopped before it had a plan.
@@ -73,6 +75,15 @@ export interface BuildRecord {
 }
 
 export type RecordedPool = 'network' | 'disk' | 'cpu';
+
+export interface RecordedUse {
+  /** Pieces of work: of what is fetched in several files each is one. */
+  readonly pieces: number;
+  /** For how long places were taken, all together. */
+  readonly busy_ms: number;
+  /** For how long pieces of work waited for a place, all together. */
+  readonly waited_ms: number;
+}
 
 export interface RecordedError {
   readonly code: ErrorCode | 'bug';
@@ -157,6 +168,8 @@ export interface RecordedRun {
   /** ms since the build began. */
   readonly start_ms: number;
   readonly end_ms: number;
+  /** For how long it had waited for a place before it began; 0 where that is left out. */
+  readonly waited_ms?: number;
   /** Nodes that were made in the same pass and never lay on disk. */
   readonly through: readonly string[];
 }

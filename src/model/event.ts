@@ -24,6 +24,8 @@ export type BuildEvent =
       readonly work: Work;
       readonly detail: string;
       readonly through: readonly string[];
+      /** For how long it had waited for a place to run; left out where there was nothing to wait for. */
+      readonly waited_ms?: number;
     }
   /** `total` is null while unknown. Units are bytes unless `unit` says percent. Sent at most every 100 ms a node. */
   | {

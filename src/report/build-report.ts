@@ -156,6 +156,7 @@ function timelineSection(record: BuildRecord, critical: readonly PathStep[]): st
     nodeLink(node.name),
     run.work,
     run.pool ?? '',
+    run.waited_ms === undefined ? '' : formatDuration(run.waited_ms),
     formatDuration(run.start_ms),
     formatDuration(run.end_ms - run.start_ms),
     escapeMarkup(run.through.join(', ')),
@@ -170,24 +171,36 @@ ${timeline(record, onPath)}
 <p>Critical path: ${path.join(' → ')}</p>
 ${poolTable(record)}
 <details><summary>All ${count(runs.length, 'run')} as a table</summary>
-${table(['Node', 'Work', 'Pool', '>Start', '>Time', 'In the same pass', 'Critical path'], rows, 'Table of runs')}</details></section>`;
+${table(['Node', 'Work', 'Pool', '>Waited', '>Start', '>Time', 'In the same pass', 'Critical path'], rows, 'Table of runs')}</details></section>`;
 }
 
 function swatch(name: string, label: string): string {
   return `<li><svg viewBox="0 0 28 18" aria-hidden="true"><rect class="swatch-${name}" x="2" y="2" width="24" height="14" rx="2"/></svg>${label}</li>`;
 }
 
-/** How busy each pool was. */
-function poolTable({ nodes, pools, duration_ms }: BuildRecord): string {
+/** How busy each pool was, and how long work waited for it. */
+function poolTable({ pools, pool_use = {}, duration_ms }: BuildRecord): string {
   const rows = (['network', 'disk', 'cpu'] as const).flatMap((pool) => {
-    const runs = nodes.flatMap((node) => node.runs.filter((run) => run.pool === pool));
-    if (runs.length === 0) return [];
-    const busy = runs.reduce((sum, { start_ms, end_ms }) => sum + end_ms - start_ms, 0);
-    const share = Math.min(100, Math.round((100 * busy) / Math.max(1, duration_ms * pools[pool])));
-    return [[pool, String(pools[pool]), String(runs.length), formatDuration(busy), `${share} %`]];
+    const use = pool_use[pool];
+    if (!use) return [];
+    const share = Math.min(100, Math.round((100 * use.busy_ms) / Math.max(1, duration_ms * pools[pool])));
+    return [
+      [
+        pool,
+        String(pools[pool]),
+        String(use.pieces),
+        formatDuration(use.busy_ms),
+        `${share} %`,
+        formatDuration(use.waited_ms),
+      ],
+    ];
   });
   if (rows.length === 0) return '';
-  return table(['Pool', '>Places', '>Runs', '>Busy', '>Of the time that there was'], rows, 'Table of pools');
+  return table(
+    ['Pool', '>Places', '>Pieces of work', '>Busy', '>Of the time that there was', '>Waited for a place'],
+    rows,
+    'Table of pools',
+  );
 }
 
 function nodesSection({ nodes, left_out }: BuildRecord): string {

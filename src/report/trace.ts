@@ -45,7 +45,7 @@ export function traceRecorder(now: () => number): { listener(event: BuildEvent):
     const run = running.get(node);
     if (!run) return;
     running.delete(node);
-    const { work, detail, through } = run.started;
+    const { work, detail, through, waited_ms } = run.started;
     traceEvents.push({
       name: node,
       cat: work,
@@ -54,7 +54,7 @@ export function traceRecorder(now: () => number): { listener(event: BuildEvent):
       dur: micros() - run.ts,
       pid: 1,
       tid: run.tid,
-      args: { detail, through, ...outcome },
+      args: { detail, through, ...(waited_ms === undefined ? {} : { waited_ms }), ...outcome },
     });
   };
 

@@ -145,6 +145,8 @@ ${names.map((name) => `  ${name}: { path: a.txt }\n`).join('')}targets:
     });
     expect(node(first, 'parts')?.source?.urls).toHaveLength(4);
     expect(first.bytes.downloaded).toBe(4 * PART_SIZE);
+    // A place for each part.
+    expect(first.pool_use?.network?.pieces).toBe(4);
     expect(first.manifest.lock_sha256).toMatch(/^[0-9a-f]{64}$/);
     rmSync(site.work.path('resources/data.bin'));
     expectDone(await site.res('build'));
