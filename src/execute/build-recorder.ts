@@ -118,7 +118,7 @@ export class BuildRecorder {
         // Of what streamed into it no event tells.
         for (const name of this.#running.get(event.node)?.started.through ?? [])
           this.#outcomes.set(name, 'ran');
-        this.#endRun(event.node);
+        this.#endRun(event.node, event.placing_ms);
         break;
       case 'failed':
         this.#outcomes.set(event.node, 'failed');
@@ -143,7 +143,7 @@ export class BuildRecorder {
       this.#notices.push({ at_ms: Date.now() - this.#started, node, message });
   }
 
-  #endRun(name: string): void {
+  #endRun(name: string, placing_ms?: number): void {
     const running = this.#running.get(name);
     if (!running) return;
     this.#running.delete(name);
@@ -156,6 +156,7 @@ export class BuildRecorder {
       end_ms: Date.now() - this.#started,
       through,
       ...(waited_ms === undefined ? {} : { waited_ms }),
+      ...(placing_ms === undefined ? {} : { placing_ms }),
     };
     const runs = this.#runs.get(name);
     if (runs) runs.push(run);

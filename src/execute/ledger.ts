@@ -60,6 +60,8 @@ export class Ledger {
   readonly #known: Known;
   /** By node, how long the work on it that begins now had waited for its place, ms. */
   readonly #waited = new Map<string, number>();
+  /** By node, when work on it last gave its place in a pool back, ms of `performance.now`. */
+  readonly #left = new Map<string, number>();
   /** When the state was last written down, ms of `performance.now`. */
   #writtenDown = 0;
   /** Failures that are being written down. */
@@ -96,13 +98,18 @@ export class Ledger {
 
   finish({ node, work, at }: Begun, content: Content): void {
     this.#waited.delete(node.name);
+    const left = this.#left.get(node.name);
+    this.#left.delete(node.name);
+    const duration_ms = Date.now() - at;
+    const placing_ms = left === undefined ? 0 : Math.min(duration_ms, Math.round(performance.now() - left));
     if (work === 'restore') this.restored.add(node.name);
     else this.ran.add(node.name);
     this.#o.listener({
       type: 'finished',
       node: node.name,
       work,
-      duration_ms: Date.now() - at,
+      duration_ms,
+      ...(placing_ms > 0 ? { placing_ms } : {}),
       size: contentSize(content),
       digests: content.map(({ digest }) => digest),
       output: node.output ?? null,
@@ -192,6 +199,8 @@ export class Ledger {
         } catch (error) {
           if (!keepGoing) this.#windDown();
           throw error;
+        } finally {
+          this.#left.set(node.name, performance.now());
         }
       },
       tooMuch ? {} : demand,

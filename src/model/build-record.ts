@@ -170,6 +170,8 @@ export interface RecordedRun {
   readonly end_ms: number;
   /** For how long it had waited for a place before it began; 0 where that is left out. */
   readonly waited_ms?: number;
+  /** How long at its end it held no place any more, and what it made was brought to its own place on disk; 0 where that is left out. */
+  readonly placing_ms?: number;
   /** Nodes that were made in the same pass and never lay on disk. */
   readonly through: readonly string[];
 }

@@ -44,6 +44,11 @@ export type BuildEvent =
       readonly node: string;
       readonly work: Work;
       readonly duration_ms: number;
+      /**
+       * How long of that it held no place of its pool any more, and what it made was brought to its own place on disk; left out where that
+       * took no time.
+       */
+      readonly placing_ms?: number;
       readonly size: number;
       readonly digests: readonly Digest[];
       /** Relative to the folder of outputs; null for an intermediate, and of a node with several. */

@@ -159,6 +159,7 @@ function timelineSection(record: BuildRecord, critical: readonly PathStep[]): st
     run.waited_ms === undefined ? '' : formatDuration(run.waited_ms),
     formatDuration(run.start_ms),
     formatDuration(run.end_ms - run.start_ms),
+    run.placing_ms === undefined ? '' : formatDuration(run.placing_ms),
     escapeMarkup(run.through.join(', ')),
     onPath.has(run) ? 'yes' : '',
   ]);
@@ -166,12 +167,12 @@ function timelineSection(record: BuildRecord, critical: readonly PathStep[]): st
     ({ node, run }) => `${nodeLink(node)} (${formatDuration(run.end_ms - run.start_ms)})`,
   );
   return `<section aria-labelledby="timeline"><h2 id="timeline">Timeline</h2>
-${timeline(record, onPath)}
-<ul class="legend">${(['download', 'execute', 'restore'] as const).map((work) => swatch(work, work)).join('')}${swatch('critical', 'critical path')}</ul>
+<div class="scroll" role="group" tabindex="0" aria-label="Timeline">${timeline(record, onPath)}</div>
+<ul class="legend">${(['download', 'execute', 'restore'] as const).map((work) => swatch(work, work)).join('')}${swatch('placing', 'brought to its place on disk; the pool has room again')}${swatch('critical', 'critical path')}</ul>
 <p>Critical path: ${path.join(' → ')}</p>
 ${poolTable(record)}
 <details><summary>All ${count(runs.length, 'run')} as a table</summary>
-${table(['Node', 'Work', 'Pool', '>Waited', '>Start', '>Time', 'In the same pass', 'Critical path'], rows, 'Table of runs')}</details></section>`;
+${table(['Node', 'Work', 'Pool', '>Waited', '>Start', '>Time', '>Of that placing', 'In the same pass', 'Critical path'], rows, 'Table of runs')}</details></section>`;
 }
 
 function swatch(name: string, label: string): string {
@@ -197,7 +198,7 @@ function poolTable({ pools, pool_use = {}, duration_ms }: BuildRecord): string {
   });
   if (rows.length === 0) return '';
   return table(
-    ['Pool', '>Places', '>Pieces of work', '>Busy', '>Of the time that there was', '>Waited for a place'],
+    ['Pool', '>Places', '>Pieces of work', '>Busy', '>In use', '>Waited for a place'],
     rows,
     'Table of pools',
   );

@@ -41,7 +41,7 @@ export function traceRecorder(now: () => number): { listener(event: BuildEvent):
     return row;
   };
 
-  const end = (node: string, outcome: Readonly<Record<string, unknown>>) => {
+  const end = (node: string, outcome: Readonly<Record<string, unknown>>, placing_ms = 0) => {
     const run = running.get(node);
     if (!run) return;
     running.delete(node);
@@ -56,12 +56,26 @@ export function traceRecorder(now: () => number): { listener(event: BuildEvent):
       tid: run.tid,
       args: { detail, through, ...(waited_ms === undefined ? {} : { waited_ms }), ...outcome },
     });
+    if (placing_ms === 0) return;
+    // Within the other, at its end.
+    const dur = Math.min(placing_ms * 1000, micros() - run.ts);
+    traceEvents.push({
+      name: 'brought to its place',
+      cat: 'placing',
+      ph: 'X',
+      ts: micros() - dur,
+      dur,
+      pid: 1,
+      tid: run.tid,
+      args: { node },
+    });
   };
 
   return {
     listener(event) {
       if (event.type === 'started') running.set(event.node, { started: event, ts: micros(), tid: freeRow() });
-      else if (event.type === 'finished') end(event.node, { size: event.size, digests: event.digests });
+      else if (event.type === 'finished')
+        end(event.node, { size: event.size, digests: event.digests }, event.placing_ms);
       else if (event.type === 'failed') end(event.node, { error: event.error.message });
     },
     trace() {
