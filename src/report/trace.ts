@@ -45,25 +45,26 @@ export function traceRecorder(now: () => number): { listener(event: BuildEvent):
     const run = running.get(node);
     if (!run) return;
     running.delete(node);
+    const now = micros();
     const { work, detail, through, waited_ms } = run.started;
     traceEvents.push({
       name: node,
       cat: work,
       ph: 'X',
       ts: run.ts,
-      dur: micros() - run.ts,
+      dur: now - run.ts,
       pid: 1,
       tid: run.tid,
       args: { detail, through, ...(waited_ms === undefined ? {} : { waited_ms }), ...outcome },
     });
     if (placing_ms === 0) return;
     // Within the other, at its end.
-    const dur = Math.min(placing_ms * 1000, micros() - run.ts);
+    const dur = Math.min(placing_ms * 1000, now - run.ts);
     traceEvents.push({
       name: 'brought to its place',
       cat: 'placing',
       ph: 'X',
-      ts: micros() - dur,
+      ts: now - dur,
       dur,
       pid: 1,
       tid: run.tid,
