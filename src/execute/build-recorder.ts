@@ -15,10 +15,11 @@ import {
 } from '../model/build-record.js';
 import { type Content, contentSize } from '../model/content.js';
 import { ResError } from '../model/error.js';
-import type { BuildEvent, BuildResult, EventListener } from '../model/event.js';
+import type { BuildEvent, BuildResult, ErrorReport, EventListener } from '../model/event.js';
 import type { Node } from '../model/node.js';
 import type { Plan } from '../model/plan.js';
 import { artifactContent } from '../plan/assess.js';
+import { lastTook } from '../plan/record.js';
 import { makerOf, makingBy } from '../plan/registry.js';
 import type { Workspace } from '../plan/workspace.js';
 import { redactRecipe } from '../sources/redact.js';
@@ -319,7 +320,7 @@ export class BuildRecorder {
           read: outcome === 'ran' ? this.#readBy(node, runs, contents) : 0,
           written: outcome === 'ran' ? this.#writtenFor(node, runs, content) : 0,
         },
-        last_ms: node.kind === 'group' ? null : (last?.durationMs ?? null),
+        last_ms: node.kind === 'group' ? null : lastTook(last),
         error: this.#errors.get(name) ?? null,
       });
     }
@@ -389,8 +390,8 @@ export class BuildRecorder {
   }
 }
 
-function shortError({ code, message, hint }: RecordedError): RecordedError {
-  return { code, message, hint };
+function shortError({ code, message, hint, command }: ErrorReport): RecordedError {
+  return { code, message, hint, ...(command ? { tail: command.tail } : {}) };
 }
 
 function usedPools(pools: Pools): NonNullable<BuildRecord['pool_use']> {

@@ -4,7 +4,7 @@ import { closure, drawnRoots } from '../graph/select.js';
 import type { Graph } from '../model/graph.js';
 import type { Plan } from '../model/plan.js';
 import { planAround } from '../plan/around.js';
-import { LastRuns } from '../plan/record.js';
+import { LastRuns, lastTook } from '../plan/record.js';
 import { openWorkspace, type Workspace } from '../plan/workspace.js';
 import { graphDot } from '../report/graph-dot.js';
 import { type Drawing, drawing } from '../report/graph-edges.js';
@@ -58,7 +58,7 @@ async function graphImage({ graph, roots, workspace, plan }: Part, format: 'svg'
   const runs = workspace && new LastRuns(workspace);
   const nodes = graphNodes(graph, closure(graph, roots), {
     planOf: (name) => plan?.nodes.get(name),
-    msOf: (name) => runs?.of(name, plan?.nodes.get(name)?.key ?? null)?.durationMs ?? null,
+    msOf: (name) => lastTook(runs?.of(name, plan?.nodes.get(name)?.key ?? null)),
   });
   const { name, file, paramValues: params } = graph.manifest;
   const title = `Graph of ${name ?? basename(dirname(file))}`;

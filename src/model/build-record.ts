@@ -89,6 +89,8 @@ export interface RecordedError {
   readonly code: ErrorCode | 'bug';
   readonly message: string;
   readonly hint: string | null;
+  /** Of a program that failed, the last lines that it printed. */
+  readonly tail?: readonly string[];
 }
 
 export interface RecordedEnvironment {

@@ -26,7 +26,7 @@ import {
   shouldBeExecutable,
 } from './places.js';
 import { differences } from './reasons.js';
-import { LastRuns } from './record.js';
+import { LastRuns, lastTook } from './record.js';
 import { makerOf, makingBy } from './registry.js';
 import { contentInOrder, Settled } from './settled.js';
 import { keepFindings, type Workspace } from './workspace.js';
@@ -395,7 +395,7 @@ class Planner {
       through,
       downloadBytes: work === 'download' ? this.#downloadBytes(node) : 0,
       writeBytes: this.#writeBytes(node, work),
-      expectedMs: work === 'execute' ? (record?.durationMs ?? null) : null,
+      expectedMs: work === 'execute' ? lastTook(record) : null,
     });
   }
 

@@ -79,6 +79,12 @@ function users({ nodes }: Workspace['graph']): ReadonlyMap<string, readonly stri
   return found;
 }
 
+/** How long a node took when it was last made, ms; null when it never was: a run that failed is no measure. */
+export function lastTook(record: NodeRecord | undefined): number | null {
+  if (!record || (record.status === 'failed' && record.durationMs === 0)) return null;
+  return record.durationMs;
+}
+
 /** What the programs of a node's last run printed. Absolute; the file need not exist. */
 export function logFile({ paths }: Workspace, name: string): string {
   return join(paths.logs, `${name}.log`);

@@ -82,8 +82,8 @@ function errors({ error, nodes }: BuildRecord): string {
   return `<section aria-labelledby="errors"><h2 id="errors">What went wrong</h2>
 ${all
   .map(
-    ({ node, error: { message, hint } }) =>
-      `<p class="bad">${node === null ? 'The build stopped' : nodeLink(node)}</p><pre>${escapeMarkup(message)}${hint === null ? '' : `\n\n${escapeMarkup(hint)}`}</pre>`,
+    ({ node, error: { message, hint, tail = [] } }) =>
+      `<p class="bad">${node === null ? 'The build stopped' : nodeLink(node)}</p><pre>${escapeMarkup([message, tail.map((line) => `| ${line}`).join('\n'), hint ?? ''].filter((text) => text !== '').join('\n\n'))}</pre>`,
   )
   .join('\n')}</section>`;
 }

@@ -41,8 +41,15 @@ function buildJson(record: BuildRecord): HistoryBuildJson {
     nodes: outcomeCounts(record),
     bytes,
     failed: nodes.flatMap(({ name, outcome }) => (outcome === 'failed' ? [name] : [])),
-    error: error ?? nodes.find((node) => node.error !== null)?.error ?? null,
+    error: shortError(error ?? nodes.find((node) => node.error !== null)?.error ?? null),
   };
+}
+
+/** Without what a program printed. */
+function shortError(error: RecordedError | null): RecordedError | null {
+  if (error === null) return null;
+  const { code, message, hint } = error;
+  return { code, message, hint };
 }
 
 export function outcomeCounts({ nodes, left_out }: BuildRecord): Readonly<Record<RecordedOutcome, number>> {

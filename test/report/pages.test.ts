@@ -219,6 +219,28 @@ describe.skipIf(chromium === undefined)('the report of a build', () => {
     await page.setViewportSize({ width: 1200, height: 800 });
   });
 
+  it('of a build that failed shows what the program said, and no time that it did not take', async () => {
+    const bad = makeWorkspace({
+      'resources.yaml':
+        'res: 1\ntargets:\n  broken: { run: "echo trying; echo it cannot be >&2; exit 3", output: x }\n',
+    });
+    expect((await runRes(['build'], { cwd: bad.dir })).status).toBe(1);
+    const { page, complaints } = await openPage(await print(bad, ['report'], 'page/report.html'));
+    const wrong = await page.locator('section[aria-labelledby=errors]').textContent();
+    expect(wrong).toMatch(/failed with exit status 3[\s\S]*\| trying\n\| it cannot be\n/);
+    expect(await page.locator('section[aria-labelledby=nodes] tbody tr').first().textContent()).not.toContain(
+      'ms',
+    );
+    expect(await page.locator('.stage g.box').first().textContent()).not.toContain('ms');
+    expect(
+      validator('build-record')(JSON.parse((await runRes(['report', '--json'], { cwd: bad.dir })).stdout)),
+    ).toEqual([]);
+    expect(
+      validator('history')(JSON.parse((await runRes(['history', '--json'], { cwd: bad.dir })).stdout)),
+    ).toEqual([]);
+    expect(complaints).toEqual([]);
+  });
+
   it('fits into a narrow window', async () => {
     const { page } = shown;
     await page.setViewportSize({ width: 400, height: 800 });

@@ -21,7 +21,7 @@ import {
 } from '../../model/page.js';
 import { planAround } from '../../plan/around.js';
 import { explain } from '../../plan/explain.js';
-import { LastRuns, logFile } from '../../plan/record.js';
+import { LastRuns, lastTook, logFile } from '../../plan/record.js';
 import { openWorkspace, type Workspace } from '../../plan/workspace.js';
 import { resultText } from '../../report/build.js';
 import { formatBytes, formatDone, formatDuration } from '../../report/format.js';
@@ -266,7 +266,7 @@ export class Session {
     const runs = new LastRuns(workspace);
     this.#nodes = graphNodes(this.#graph, closure(this.#graph, asked), {
       planOf: (name) => plan.nodes.get(name),
-      msOf: (name) => runs.of(name, plan.nodes.get(name)?.key ?? null)?.durationMs ?? null,
+      msOf: (name) => lastTook(runs.of(name, plan.nodes.get(name)?.key ?? null)),
     });
     this.#setStates(
       Object.fromEntries(this.#nodes.flatMap(({ name, state }) => (state === null ? [] : [[name, state]]))),
