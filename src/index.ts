@@ -40,6 +40,7 @@ export type {
   RecordedPool,
   RecordedReason,
   RecordedRun,
+  RecordedUse,
 } from './model/build-record.js';
 export type { Content, Item } from './model/content.js';
 export type { Diagnostic, Location } from './model/diagnostic.js';
