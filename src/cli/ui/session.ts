@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { build } from '../../execute/build.js';
 import { errorReport } from '../../execute/errors.js';
-import { closure, selectNodes } from '../../graph/select.js';
+import { closure, drawnRoots, selectNodes } from '../../graph/select.js';
 import { findBuild } from '../../library/records.js';
 import { ResError } from '../../model/error.js';
 import type { BuildEvent } from '../../model/event.js';
@@ -255,9 +255,7 @@ export class Session {
 
   /** What is drawn. Throws ResError `unknown-node`. */
   #asked(graph: Graph): readonly string[] {
-    selectNodes(graph, this.#names);
-    const asked = this.#names.length > 0 ? this.#names : graph.manifest.defaults;
-    return asked.length > 0 ? asked : selectNodes(graph, []);
+    return drawnRoots(graph, this.#names);
   }
 
   async #look(workspace: Workspace): Promise<void> {
