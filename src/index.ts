@@ -19,7 +19,10 @@ export {
   unbundle,
 } from './library/give-away.js';
 export type { Interruptible } from './library/interruptible.js';
-export { env, graph, list, provenance, show, status, why } from './library/look.js';
+export { env, graph, list, picture, provenance, show, status, why } from './library/look.js';
+export { type HistoryOptions, history, type ReportOptions, record, report } from './library/past.js';
+export type { PictureFormat } from './library/picture.js';
+export type { History } from './library/records.js';
 export type { ShowOptions } from './library/show.js';
 export { check, clean, gc, update, type VerifyOptions, verify } from './library/upkeep.js';
 export { type OpenOptions, open, type Workspace } from './library/workspace.js';
@@ -37,6 +40,7 @@ export type {
   RecordedPool,
   RecordedReason,
   RecordedRun,
+  RecordedUse,
 } from './model/build-record.js';
 export type { Content, Item } from './model/content.js';
 export type { Diagnostic, Location } from './model/diagnostic.js';
@@ -58,7 +62,6 @@ export type {
   Variant,
   Verify,
 } from './model/node.js';
-export type { PageFact, PageNode, PageState } from './model/page.js';
 export type {
   BlockedOutput,
   NodePlan,
@@ -88,15 +91,9 @@ export type {
   VerifyReport,
 } from './model/report.js';
 export type { Explanation } from './plan/explain.js';
-export { buildReport } from './report/build-report.js';
 export { type EnvJson, type EnvReport, envFish, envSh } from './report/env.js';
-export { graphDot } from './report/graph-dot.js';
 export type { Drawing, DrawnNode } from './report/graph-edges.js';
 export { type GraphJson, graphJson } from './report/graph-json.js';
-export { graphMermaid } from './report/graph-mermaid.js';
-export { graphNodes, type Knowledge } from './report/graph-nodes.js';
-export { type GraphPage, graphPage } from './report/graph-page.js';
-export { graphSvg } from './report/graph-svg.js';
 export { type HistoryBuildJson, type HistoryJson, historyJson } from './report/history.js';
 export { type ListJson, listJson } from './report/list.js';
 export { type PlanJson, type PlanView, planJson } from './report/plan.js';
@@ -105,4 +102,3 @@ export type { ReasonJson } from './report/reasons.js';
 export { type ShowJson, type ShownNode, showJson } from './report/show.js';
 export { type OutputJson, type StatusJson, type StatusNodeJson, statusJson } from './report/status.js';
 export { type ExplanationLike, type WhyJson, whyJson } from './report/why.js';
-export { buildIds, lastBuild, readBuild } from './store/build-records.js';

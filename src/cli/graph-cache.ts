@@ -11,7 +11,7 @@ import { readText, shownPath } from '../manifest/text.js';
 import { ResError } from '../model/error.js';
 import type { Graph } from '../model/graph.js';
 import { sawReal, spoilLooks } from '../model/looks.js';
-import type { ParamDeclaration } from '../model/manifest.js';
+import type { Manifest, ParamDeclaration } from '../model/manifest.js';
 import { holdsSecret } from '../sources/redact.js';
 import { errorCode } from '../store/files.js';
 import { readKeptFile, writeKeptFile } from '../store/kept-file.js';
@@ -23,8 +23,7 @@ interface Head {
   readonly format: typeof FORMAT;
   readonly build: string;
   readonly manifest: string;
-  /** Absolute paths and hexadecimal sha256 of the text. */
-  readonly files: readonly (readonly [path: string, sha256: string])[];
+  readonly files: Manifest['files'];
   /** Paths that were followed, and where they led. */
   readonly reals: readonly (readonly [path: string, real: string])[];
   readonly params: readonly ParamDeclaration[];
@@ -85,12 +84,12 @@ function keepGraph({ manifest }: Graph, freeze: () => Buffer | undefined): void 
 
 /** What is kept of a graph: what it was made of, and the graph itself. */
 function textOf(build: string, request: GraphRequest, loaded: LoadedGraph, env: readonly string[]): Buffer {
-  const { graph, sources, reals } = loaded;
+  const { graph, reals } = loaded;
   const head: Head = {
     format: FORMAT,
     build,
     manifest: graph.manifest.file,
-    files: sources.map(({ file, text }) => [file, sha256(text)]),
+    files: graph.manifest.files,
     reals,
     params: graph.manifest.params,
     set: request.set,
@@ -111,7 +110,7 @@ function keptFor(manifest: string, cwd: string, build: string): Kept | undefined
   for (const [path, real] of kept.head.reals) if (realOf(path) !== real) return undefined;
   for (const [path, sum] of kept.head.files) {
     const source = readText(path, cwd);
-    if ('diagnostic' in source || sha256(source.text) !== sum) return undefined;
+    if ('diagnostic' in source || source.sha256 !== sum) return undefined;
   }
   return kept;
 }

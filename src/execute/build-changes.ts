@@ -24,6 +24,7 @@ export function changesSince(
   return {
     since: before.id,
     entries: [
+      ...differences('manifest', filesOf(before, now), filesOf(now, before)),
       ...differences('param', named(before.manifest.params), named(now.manifest.params)),
       ...differences('commit', commits(before), commits(now)),
       ...differences('environment', named(environmentBefore), named(environment)),
@@ -31,6 +32,12 @@ export function changesSince(
       ...nodeChanges(before, now.nodes, declared),
     ],
   };
+}
+
+/** The manifest's files, with their sums; without included ones where the other record does not know of them. */
+function filesOf({ manifest }: Compared, other: Compared): ReadonlyMap<string, string | null> {
+  const { file, sha256, includes } = manifest;
+  return new Map([[file, sha256], ...(other.manifest.includes ? Object.entries(includes ?? {}) : [])]);
 }
 
 function nodeChanges(

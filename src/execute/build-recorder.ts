@@ -3,7 +3,6 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { availableParallelism, cpus, release, totalmem } from 'node:os';
 import { basename, isAbsolute, join, relative } from 'node:path';
-import { makingOf } from '../kinds/kind.js';
 import {
   type BuildRecord,
   RECORD_VERSION,
@@ -16,14 +15,15 @@ import {
 } from '../model/build-record.js';
 import { type Content, contentSize } from '../model/content.js';
 import { ResError } from '../model/error.js';
-import type { BuildEvent, BuildResult, EventListener } from '../model/event.js';
+import type { BuildEvent, BuildResult, ErrorReport, EventListener } from '../model/event.js';
 import type { Node } from '../model/node.js';
 import type { Plan } from '../model/plan.js';
 import { artifactContent } from '../plan/assess.js';
-import { makerOf } from '../plan/registry.js';
+import { lastTook } from '../plan/record.js';
+import { makerOf, makingBy } from '../plan/registry.js';
 import type { Workspace } from '../plan/workspace.js';
 import { redactRecipe } from '../sources/redact.js';
-import { lastBuild, newBuildId, writeBuild } from '../store/build-records.js';
+import { lastBuild, newBuildId, pruneBuilds, writeBuild } from '../store/build-records.js';
 import { fileSystemName } from '../store/file-system-name.js';
 import { ioError } from '../store/files.js';
 import { gitHead } from '../store/git-head.js';
@@ -31,7 +31,7 @@ import { version } from '../store/package.js';
 import type { BuildOptions } from './api.js';
 import { changesSince } from './build-changes.js';
 import { errorReport } from './errors.js';
-import { poolLimits } from './pools.js';
+import { type Pools, poolLimits } from './pools.js';
 
 /** A build in trouble may say a lot. */
 const MOST_NOTICES = 200;
@@ -58,6 +58,7 @@ export class BuildRecorder {
   readonly #notices: BuildRecord['notices'][number][] = [];
   #plan: Plan | undefined;
   #downloads: ReadonlyMap<string, number> = new Map();
+  #pools: Pools | undefined;
 
   /** @param started ms since 1970 */
   constructor(
@@ -84,6 +85,10 @@ export class BuildRecorder {
     this.#plan = plan;
   }
 
+  runsIn(pools: Pools): void {
+    this.#pools = pools;
+  }
+
   /** @param downloads bytes over the network, by node */
   downloaded(downloads: ReadonlyMap<string, number>): void {
     this.#downloads = downloads;
@@ -97,7 +102,7 @@ export class BuildRecorder {
     if ('result' in end && end.result.ok && this.#runs.size === 0) return;
     const { builds } = this.#workspace.paths;
     try {
-      await writeBuild(builds, await this.#record(end));
+      await pruneBuilds(builds, await writeBuild(builds, await this.#record(end)));
     } catch (error) {
       const { message, hint = null } = ioError(error, 'cannot write the record of this build into', builds);
       this.#listener({ type: 'warning', message, hint });
@@ -114,7 +119,7 @@ export class BuildRecorder {
         // Of what streamed into it no event tells.
         for (const name of this.#running.get(event.node)?.started.through ?? [])
           this.#outcomes.set(name, 'ran');
-        this.#endRun(event.node);
+        this.#endRun(event.node, event.placing_ms);
         break;
       case 'failed':
         this.#outcomes.set(event.node, 'failed');
@@ -139,11 +144,11 @@ export class BuildRecorder {
       this.#notices.push({ at_ms: Date.now() - this.#started, node, message });
   }
 
-  #endRun(name: string): void {
+  #endRun(name: string, placing_ms?: number): void {
     const running = this.#running.get(name);
     if (!running) return;
     this.#running.delete(name);
-    const { work, detail, through } = running.started;
+    const { work, detail, through, waited_ms } = running.started;
     const run: RecordedRun = {
       work,
       detail,
@@ -151,6 +156,8 @@ export class BuildRecorder {
       start_ms: running.at - this.#started,
       end_ms: Date.now() - this.#started,
       through,
+      ...(waited_ms === undefined ? {} : { waited_ms }),
+      ...(placing_ms === undefined ? {} : { placing_ms }),
     };
     const runs = this.#runs.get(name);
     if (runs) runs.push(run);
@@ -163,7 +170,7 @@ export class BuildRecorder {
     if (!node || work === 'restore') return null;
     const maker = makerOf(node);
     if (maker.is === 'source') return 'disk';
-    return makingOf(maker.kind, node.recipe).by === 'sharing' ? null : maker.kind.pool;
+    return makingBy(node) === 'sharing' ? null : maker.kind.pool;
   }
 
   async #record(end: { readonly result: BuildResult } | { readonly error: unknown }): Promise<BuildRecord> {
@@ -175,12 +182,12 @@ export class BuildRecorder {
       // What streamed into a node that failed, and under whose name it was told, ended with it.
       if (!this.#outcomes.has(name)) this.#outcomes.set(name, 'error' in end ? 'unfinished' : 'skipped');
     }
-    const [nodes, previous, commit, fileSystem, sha256, lockSha256] = await Promise.all([
+    const [[, sha256] = [], ...includes] = manifest.files;
+    const [nodes, previous, commit, fileSystem, lockSha256] = await Promise.all([
       this.#nodes(end),
       lastBuild(paths.builds),
       gitHead(manifest.dir),
       fileSystemName(manifest.dir),
-      sha256Of(manifest.file),
       sha256Of(lockFile),
     ]);
     const options = this.#asked();
@@ -206,7 +213,8 @@ export class BuildRecorder {
       manifest: {
         name: manifest.name ?? null,
         file: basename(manifest.file),
-        sha256,
+        sha256: sha256 ?? null,
+        includes: Object.fromEntries(includes.map(([file, sum]) => [relative(manifest.dir, file), sum])),
         lock_sha256: lockSha256,
         params: manifest.paramValues,
         commit,
@@ -224,6 +232,7 @@ export class BuildRecorder {
         tools: Object.assign({}, ...nodes.map(({ tools }) => tools)),
       },
       pools: poolLimits(options.jobs, manifest.pools),
+      ...(this.#pools ? { pool_use: usedPools(this.#pools) } : {}),
       nodes,
       left_out: leftOut,
       notices: this.#notices,
@@ -290,7 +299,14 @@ export class BuildRecorder {
         recipe: redactRecipe(node.recipe),
         verify: node.verify === undefined ? null : { ...node.verify },
         inputs: node.references,
-        output: this.#outputOf(node),
+        output: node.output === undefined ? null : this.#place(node.output),
+        ...(node.outputs
+          ? {
+              outputs: Object.fromEntries(
+                node.outputs.map(({ name: item, path }) => [item, this.#place(path)]),
+              ),
+            }
+          : {}),
         state: planned.state,
         reasons: planned.reasons.map(({ code, detail }) => ({ code, detail })),
         outcome,
@@ -304,7 +320,7 @@ export class BuildRecorder {
           read: outcome === 'ran' ? this.#readBy(node, runs, contents) : 0,
           written: outcome === 'ran' ? this.#writtenFor(node, runs, content) : 0,
         },
-        last_ms: node.kind === 'group' ? null : (last?.durationMs ?? null),
+        last_ms: node.kind === 'group' ? null : lastTook(last),
         error: this.#errors.get(name) ?? null,
       });
     }
@@ -327,7 +343,7 @@ export class BuildRecorder {
     if (maker.is === 'source') return artifactContent(this.#workspace, node, maker.source);
     const last = state.nodes.get(node.name);
     if (last?.status !== 'done') return null;
-    const shared = makingOf(maker.kind, node.recipe).by === 'sharing' ? node.references[0]?.node : undefined;
+    const shared = makingBy(node) === 'sharing' ? node.references[0]?.node : undefined;
     return state.traces.get(last.key)?.content ?? contents.get(shared ?? '') ?? null;
   }
 
@@ -352,8 +368,8 @@ export class BuildRecorder {
     return node.section === 'artifact' ? 0 : (onDisk ?? contentSize(content ?? []));
   }
 
-  #outputOf({ output }: Node): string | null {
-    if (output === undefined) return null;
+  /** @param output relative to the folder of outputs */
+  #place(output: string): string {
     const { outputDir, dir } = this.#workspace.graph.manifest;
     const path = join(outputDir, output);
     const short = relative(dir, path);
@@ -374,8 +390,16 @@ export class BuildRecorder {
   }
 }
 
-function shortError({ code, message, hint }: RecordedError): RecordedError {
-  return { code, message, hint };
+function shortError({ code, message, hint, command }: ErrorReport): RecordedError {
+  return { code, message, hint, ...(command ? { tail: command.tail } : {}) };
+}
+
+function usedPools(pools: Pools): NonNullable<BuildRecord['pool_use']> {
+  const uses = [...pools.use()].map(([pool, { pieces, busyMs, waitedMs }]) => [
+    pool,
+    { pieces, busy_ms: Math.round(busyMs), waited_ms: Math.round(waitedMs) },
+  ]);
+  return Object.fromEntries(uses);
 }
 
 function sizeOf(content: RecordedNode['content']): number {

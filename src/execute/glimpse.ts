@@ -84,7 +84,7 @@ class Glimpses {
     const { node: name, work, through } = step;
     if (work === 'download') return { bytes: step.downloadBytes, exact: true, scratchBytes: 0 };
     const node = this.#node(name);
-    if (work === 'restore') return this.#restored(node);
+    if (work === 'restore' || makingBy(node) === 'sharing') return this.#restored(node);
     if (makerOf(node).is === 'source') return { bytes: 0, exact: true, scratchBytes: 0 };
     const glimpse = await this.#of(name);
     const spooledBytes = through.length > 0 ? (glimpse.scratchBytes ?? 0) : 0;

@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { plainName } from '../model/node.js';
 import type { GcClass } from '../model/report.js';
 import type { Workspace } from '../plan/workspace.js';
-import { buildTime } from '../store/build-records.js';
+import { outdatedBuilds } from '../store/build-records.js';
 import { diskUsage } from '../store/disk-usage.js';
 import { errorCode, ioError } from '../store/files.js';
 import { ownsStore } from '../store/paths.js';
@@ -27,10 +27,7 @@ export const DAY_MS = 24 * 60 * 60 * 1000;
 const PARTIAL_DAYS = 14;
 /** What an action gave is known again by doing it again. */
 const RESULT_DAYS = 90;
-const BUILD_RECORDS = 100;
 const RECORD_DAYS = 365;
-/** All records together; one of a build of 500 nodes takes some 300 KiB. */
-const RECORD_BYTES = 100 * 1024 ** 2;
 
 /**
  * All but what depends on the objects that stay. Rejects with ResError `io`.
@@ -89,18 +86,10 @@ async function partials(workspace: Workspace, since: number): Promise<readonly L
   return found;
 }
 
-/** Their names begin with the time. The newest stays, however old: it is what the next build is compared with. */
 async function buildRecords(folder: string, since: number): Promise<readonly Leaving[]> {
-  const old: Leaving[] = [];
-  let [kept, bytes] = [0, 0];
-  for (const name of (await namesIn(folder)).toSorted().toReversed()) {
-    const record = await leaving('build-records', [join(folder, name)]);
-    bytes += record.bytes;
-    const stays = kept < BUILD_RECORDS && bytes <= RECORD_BYTES && (buildTime(name) ?? since) >= since;
-    if (kept === 0 || stays) kept++;
-    else old.push(record);
-  }
-  return old;
+  const bytesOf = (name: string) => diskUsage(join(folder, name));
+  const outdated = await outdatedBuilds(await namesIn(folder), bytesOf, since);
+  return Promise.all(outdated.map((name) => leaving('build-records', [join(folder, name)])));
 }
 
 async function logs({ paths, graph }: Workspace): Promise<readonly Leaving[]> {

@@ -5,7 +5,7 @@ import type { Content } from '../model/content.js';
 import { contentSize } from '../model/content.js';
 import { ResError } from '../model/error.js';
 import type { EventListener, Work } from '../model/event.js';
-import type { Node } from '../model/node.js';
+import { type Node, outputsByName } from '../model/node.js';
 import { makerOf } from '../plan/registry.js';
 import type { Workspace } from '../plan/workspace.js';
 import { bytesText, errorCode, ioError } from '../store/files.js';
@@ -58,6 +58,10 @@ export class Ledger {
 
   readonly #o: LedgerOptions;
   readonly #known: Known;
+  /** By node, how long the work on it that begins now had waited for its place, ms. */
+  readonly #waited = new Map<string, number>();
+  /** By node, when work on it last gave its place in a pool back, ms of `performance.now`. */
+  readonly #left = new Map<string, number>();
   /** When the state was last written down, ms of `performance.now`. */
   #writtenDown = 0;
   /** Failures that are being written down. */
@@ -79,21 +83,37 @@ export class Ledger {
 
   /** @param through nodes that are made in the same pass */
   start(node: Node, work: Work, detail: string, through: readonly string[] = []): Begun {
-    this.#o.listener({ type: 'started', node: node.name, work, detail, through });
+    const waited_ms = Math.round(this.#waited.get(node.name) ?? 0);
+    this.#waited.delete(node.name);
+    this.#o.listener({
+      type: 'started',
+      node: node.name,
+      work,
+      detail,
+      through,
+      ...(waited_ms > 0 ? { waited_ms } : {}),
+    });
     return { node, work, at: Date.now() };
   }
 
   finish({ node, work, at }: Begun, content: Content): void {
+    this.#waited.delete(node.name);
+    const left = this.#left.get(node.name);
+    this.#left.delete(node.name);
+    const duration_ms = Date.now() - at;
+    const placing_ms = left === undefined ? 0 : Math.min(duration_ms, Math.round(performance.now() - left));
     if (work === 'restore') this.restored.add(node.name);
     else this.ran.add(node.name);
     this.#o.listener({
       type: 'finished',
       node: node.name,
       work,
-      duration_ms: Date.now() - at,
+      duration_ms,
+      ...(placing_ms > 0 ? { placing_ms } : {}),
       size: contentSize(content),
       digests: content.map(({ digest }) => digest),
       output: node.output ?? null,
+      ...(node.outputs ? { outputs: outputsByName(node.outputs) } : {}),
     });
   }
 
@@ -167,16 +187,20 @@ export class Ledger {
     const { pools, priority, keepGoing } = this.#o;
     const demand = demandOf(node);
     const tooMuch = memoryError(demand);
+    const asked = performance.now();
     return pools.run(
       pool,
       priority(node.name),
       async () => {
+        this.#waited.set(node.name, performance.now() - asked);
         try {
           if (tooMuch) throw tooMuch;
           return await work();
         } catch (error) {
           if (!keepGoing) this.#windDown();
           throw error;
+        } finally {
+          this.#left.set(node.name, performance.now());
         }
       },
       tooMuch ? {} : demand,

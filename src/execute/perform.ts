@@ -133,17 +133,19 @@ async function buildLocked(
   announce(listener, plan);
   const jobs = options.jobs ?? availableParallelism();
   const planned = plan.steps.flatMap(({ node, through }) => [...through, node]);
+  const pools = new Pools(poolLimits(jobs, workspace.graph.manifest.pools));
+  recorder.runsIn(pools);
   const execution = new Execution({
     workspace,
     closure: names,
     requested: new Set(requested),
-    outdated: plan.steps.filter(({ work }) => work === 'restore').map(({ node }) => node),
+    outdated: plan.steps.filter((step) => isMove(workspace, step)).map(({ node }) => node),
     planned,
     fusion: plan.fusion,
     // Where all is to be made anew, what is known of it does not count.
     assessed: (name) => (force ? undefined : plan.assessed(name)),
     isFresh: (name) => !force && plan.nodes.get(name)?.state === 'fresh',
-    pools: new Pools(poolLimits(jobs, workspace.graph.manifest.pools)),
+    pools,
     priority: criticalPaths(workspace, planned),
     fetcher: () => network.fetcher,
     listener,
@@ -170,6 +172,12 @@ async function buildLocked(
   if (result.ok && !force) await keepOrder(workspace, names, plan, execution);
   await recorder.end({ result });
   return finish(listener, result);
+}
+
+/** Whether all that a step does is to bring what is known to its place. */
+function isMove({ graph }: Workspace, { node: name, work }: Step): boolean {
+  const node = graph.nodes.get(name);
+  return work === 'restore' || (node !== undefined && makingBy(node) === 'sharing');
 }
 
 /** What is in order now need not be looked into by the next plan. */

@@ -74,12 +74,25 @@ export class Pool {
 
 export type PoolName = 'jobs' | 'network' | 'disk' | 'cpu';
 
+/** What became of the places of a pool. */
+export interface PoolUse {
+  /** Pieces of work; a node that is fetched in several files is as many. */
+  pieces: number;
+  /** For how long its places were taken, ms, all together. */
+  busyMs: number;
+  /** For how long pieces of work waited for a place, ms, all together. */
+  waitedMs: number;
+}
+
 /** All pools of a build. Work of the pools `disk` and `cpu` also takes one of the `-j` places; downloads do not. */
 export class Pools {
   readonly #pools: Readonly<Record<PoolName, Pool>>;
   readonly #memory = new Pool(machineMemory());
+  readonly #limits: Readonly<Record<PoolName, number>>;
+  readonly #use = new Map<PoolName, PoolUse>();
 
   constructor(limits: Readonly<Record<PoolName, number>>) {
+    this.#limits = limits;
     this.#pools = {
       jobs: new Pool(limits.jobs),
       network: new Pool(limits.network),
@@ -90,11 +103,33 @@ export class Pools {
 
   /** @param demand what it takes of the machine, beside a place */
   run<T>(pool: PoolName, priority: number, work: () => Promise<T>, demand: Demand = {}): Promise<T> {
-    if (pool === 'network' || pool === 'jobs') return this.#pools[pool].run(priority, work);
-    const { cpus, memory } = demand;
-    const inJob = () => this.#pools.jobs.run(priority, work, cpus);
+    const { cpus = 1, memory } = demand;
+    const measured = this.#measured(pool, Math.min(cpus, this.#limits[pool]), work);
+    if (pool === 'network' || pool === 'jobs') return this.#pools[pool].run(priority, measured);
+    const inJob = () => this.#pools.jobs.run(priority, measured, cpus);
     const inPool = () => this.#pools[pool].run(priority, inJob, cpus);
     return memory === undefined ? inPool() : this.#memory.run(priority, inPool, memory);
+  }
+
+  /** Only of pools that something ran in. */
+  use(): ReadonlyMap<PoolName, Readonly<PoolUse>> {
+    return this.#use;
+  }
+
+  #measured<T>(pool: PoolName, places: number, work: () => Promise<T>): () => Promise<T> {
+    const asked = performance.now();
+    return async () => {
+      const use = this.#use.get(pool) ?? { pieces: 0, busyMs: 0, waitedMs: 0 };
+      this.#use.set(pool, use);
+      const began = performance.now();
+      use.pieces += 1;
+      use.waitedMs += began - asked;
+      try {
+        return await work();
+      } finally {
+        use.busyMs += (performance.now() - began) * places;
+      }
+    };
   }
 
   close(reason: unknown): void {

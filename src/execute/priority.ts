@@ -1,4 +1,5 @@
 // How urgent a node is: the time that the longest chain of work from its start to the end of the build takes.
+import { lastTook } from '../plan/record.js';
 import type { Workspace } from '../plan/workspace.js';
 
 /** Counted for a node that never ran, ms: enough for depth to decide where nothing else does. */
@@ -12,7 +13,7 @@ export function criticalPaths(workspace: Workspace, names: readonly string[]): (
   const after = new Map<string, number>();
   const remaining = new Map<string, number>();
   for (const name of names.toReversed()) {
-    const own = workspace.state.nodes.get(name)?.durationMs ?? UNKNOWN_MS;
+    const own = lastTook(workspace.state.nodes.get(name)) ?? UNKNOWN_MS;
     const time = own + (after.get(name) ?? 0);
     remaining.set(name, time);
     for (const { node: input } of workspace.graph.nodes.get(name)?.references ?? []) {

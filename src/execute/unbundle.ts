@@ -2,6 +2,7 @@
 // digest before anything is put in its place, and no file of the user's is replaced.
 import { createReadStream } from 'node:fs';
 import { lstat, mkdir, mkdtemp, open, readdir, realpath, rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { basename, dirname, join, relative, sep } from 'node:path';
 import { createGunzip } from 'node:zlib';
 import { type ArchiveEntry, plainName, unsafe } from '../kinds/archive.js';
@@ -17,6 +18,7 @@ import { algorithmOf, digestFile } from '../store/hashing.js';
 import { acquireLock } from '../store/lock.js';
 import { ObjectStore } from '../store/objects.js';
 import { ownsStore, prepareWorkspace, workspacePaths } from '../store/paths.js';
+import { registrations } from '../store/registry.js';
 import { openState } from '../store/state.js';
 import {
   type BundledFile,
@@ -307,6 +309,21 @@ async function install(
   }
 }
 
+/** No `gc` of somebody else is to take them before the first build here: that registers all that is needed then. */
+async function registerObjects(
+  shared: SharedStore | undefined,
+  store: string,
+  dir: string,
+  objects: BundleIndex['objects'],
+): Promise<void> {
+  if (!shared) return;
+  const before = (await registrations(store)).find(
+    ({ workspace, host }) => workspace === dir && host === hostname(),
+  );
+  const digests = objects.map(({ digest }) => digest);
+  await shared.register([...(before?.digests ?? []), ...digests], before?.kept ?? []);
+}
+
 async function keep(
   { objects, traces, records }: BundleIndex,
   staging: string,
@@ -326,6 +343,7 @@ async function keep(
     for (const [node, record] of Object.entries(records))
       if (!state.nodes.has(node)) state.nodes.set(node, record);
     await state.flush();
+    await registerObjects(shared, paths.store, dir, objects);
   } finally {
     await shared?.leave();
   }

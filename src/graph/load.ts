@@ -28,7 +28,7 @@ export function loadGraph(request: GraphRequest): Graph {
   return loadGraphOf(request).graph;
 }
 
-export interface LoadedGraph extends Pick<LoadedManifest, 'sources' | 'reals'> {
+export interface LoadedGraph extends Pick<LoadedManifest, 'reals'> {
   readonly graph: Graph;
 }
 
@@ -121,7 +121,7 @@ function loadWith(request: GraphRequest, values: ParamValues, read?: ManifestFil
     nodes.set(node.name, { ...node, references: placed.map(plainReference) });
   }
   for (const [name, node] of implied) nodes.set(name, { ...node, references: [] });
-  return { graph: { manifest, nodes, order }, sources: loaded.sources, reals: loaded.reals };
+  return { graph: { manifest, nodes, order }, reals: loaded.reals };
 }
 
 function plainReference({ role, node, item }: PlacedReference): Reference {

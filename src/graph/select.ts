@@ -15,7 +15,7 @@ export { expandGroups } from './groups.js';
  * Throws ResError `unknown-node`.
  */
 export function selectNodes(graph: Graph, names: readonly string[]): readonly string[] {
-  return expandGroups(graph, names.length > 0 ? namedNodes(graph, names) : defaultNodes(graph));
+  return expandGroups(graph, drawnRoots(graph, names));
 }
 
 /**
@@ -36,6 +36,11 @@ export function namedNodes(graph: Graph, names: readonly string[]): readonly str
     throw new ResError('unknown-node', message, { hint, diagnostics });
   }
   return found.flat();
+}
+
+/** What a picture is of: the nodes named, or what a build without names is asked for; groups as they are. Throws ResError `unknown-node`. */
+export function drawnRoots(graph: Graph, names: readonly string[]): readonly string[] {
+  return names.length > 0 ? namedNodes(graph, names) : defaultNodes(graph);
 }
 
 /** The one node named. Throws ResError `unknown-node`; `usage` for a name that several have with --matrix. */

@@ -6,7 +6,7 @@ import { variantWarnings } from '../graph/variants.js';
 import { ResError } from '../model/error.js';
 import type { BuildEvent, BuildResult } from '../model/event.js';
 import type { PlannedBuild } from '../model/report.js';
-import { Channel } from './channel.js';
+import { EventQueue } from './event-queue.js';
 import { interruptible } from './interruptible.js';
 import { engineOf, type Workspace } from './workspace.js';
 
@@ -25,6 +25,9 @@ export interface BuildRun extends AsyncIterable<BuildEvent> {
   /**
    * All that happens, from the beginning, to one reader; whoever wants the result only need not read. The loop ends with the build,
    * throws what `result` rejects with, and when it is left early, the build is interrupted and has ended when the loop is left.
+   *
+   * The build does not wait for the reader. What happens meanwhile is kept for it, but for this: of the `progress` of a node only the
+   * newest, and of lines of `output` the newest 1000, with a `notice` for each node that says how many older ones are in its log only.
    */
   [Symbol.asyncIterator](): AsyncIterator<BuildEvent>;
 }
@@ -40,7 +43,7 @@ export function build(
   { signal, for: simulator, ...options }: BuildOptions = {},
 ): BuildRun {
   const left = new AbortController();
-  const events = new Channel<BuildEvent>();
+  const events = new EventQueue();
   const result = interruptible([signal, left.signal], async (signal) => {
     const engine = engineOf(workspace);
     const requested = selectNodes(workspace.graph, nodes);
@@ -52,7 +55,7 @@ export function build(
 }
 
 async function* follow(
-  events: Channel<BuildEvent>,
+  events: EventQueue,
   result: Promise<BuildResult>,
   left: AbortController,
 ): AsyncGenerator<BuildEvent, void, undefined> {

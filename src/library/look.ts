@@ -1,17 +1,18 @@
 // Questions about a workspace. None of them changes anything but what res remembers of files that it has read.
-import { checkNode, closure, namedNodes, selectNodes } from '../graph/select.js';
+import { checkNode, namedNodes, selectNodes } from '../graph/select.js';
 import type { Node } from '../model/node.js';
 import type { Plan } from '../model/plan.js';
 import { planAround } from '../plan/around.js';
 import { type Explanation, explain } from '../plan/explain.js';
 import { planNodes } from '../plan/plan.js';
-import { lastRun } from '../plan/record.js';
+import { LastRuns } from '../plan/record.js';
 import { type EnvReport, envReport } from '../report/env.js';
-import { type Drawing, drawing } from '../report/graph-edges.js';
+import type { Drawing } from '../report/graph-edges.js';
 import { provenanceStatement, type Statement } from '../report/provenance.js';
 import type { ShownNode } from '../report/show.js';
 import { version } from '../store/package.js';
 import { type Interruptible, interruptible } from './interruptible.js';
+import { drawPart, type PictureFormat, partOf, pictureOf } from './picture.js';
 import { type ShowOptions, showNode } from './show.js';
 import { engineOf, type Workspace } from './workspace.js';
 
@@ -30,7 +31,8 @@ export async function status(workspace: Workspace, nodes: readonly string[] = []
 export async function why(workspace: Workspace, node: string): Promise<Explanation> {
   const name = checkNode(workspace.graph, node);
   const engine = engineOf(workspace);
-  return explain(await planAround(engine, [name]), workspace.graph, name, (each) => lastRun(engine, each));
+  const runs = new LastRuns(engine);
+  return explain(await planAround(engine, [name]), workspace.graph, name, (each, key) => runs.of(each, key));
 }
 
 /** All that is known of a node: recipe, inputs, content, source, last run, the path of its log. Rejects with ResError. */
@@ -44,12 +46,16 @@ export async function show(
 
 /** Nodes and edges, with states, for a picture. Groups are part of it. Rejects with ResError. */
 export async function graph(workspace: Workspace, nodes: readonly string[] = []): Promise<Drawing> {
-  const { graph } = workspace;
-  // Groups are drawn, but planned by their members.
-  const asked = nodes.length > 0 ? namedNodes(graph, nodes) : graph.manifest.defaults;
-  const roots = asked.length > 0 ? asked : selectNodes(graph, []);
-  const plan = await planAround(engineOf(workspace), roots);
-  return drawing(graph, closure(graph, roots), roots, (name) => plan.nodes.get(name)?.state ?? null);
+  return drawPart(await partOf(workspace.graph, workspace.env, nodes));
+}
+
+/** The same as a text to write into a file: `await picture(workspace, 'svg')`. Rejects with ResError. */
+export async function picture(
+  workspace: Workspace,
+  format: PictureFormat,
+  nodes: readonly string[] = [],
+): Promise<string> {
+  return pictureOf(await partOf(workspace.graph, workspace.env, nodes), format);
 }
 
 /** Where things are, as variables for programs: the manifest's `exports`, and `RES_<NODE>` for each output. */

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { plainSums } from '../execute/plain-sums.js';
 import { planAround } from '../plan/around.js';
-import { lastRun, logFile } from '../plan/record.js';
+import { LastRuns, logFile } from '../plan/record.js';
 import { makerOf } from '../plan/registry.js';
 import type { Workspace } from '../plan/workspace.js';
 import type { ShownNode } from '../report/show.js';
@@ -32,7 +32,7 @@ export async function showNode(
     plan,
     output: node.output === undefined ? null : join(graph.manifest.outputDir, node.output),
     source: source === undefined ? undefined : { id: source, entry: workspace.lock.get(source) },
-    lastRun: lastRun(workspace, name),
+    lastRun: new LastRuns(workspace).of(name, plan.key),
     log: existsSync(log) ? log : undefined,
     sha256: sha256 ? await plainSums(workspace, plan) : undefined,
   };

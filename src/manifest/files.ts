@@ -142,7 +142,7 @@ function findReal(path: string): string {
 }
 
 function emptyTree(file: string): YamlTree {
-  const source = sourceText(resolve(file), file, '');
+  const source = sourceText(resolve(file), file, '', '');
   return { source, value: null, root: { value: null }, problems: [], broken: true, aliases: new Map() };
 }
 

@@ -14,7 +14,6 @@ import { readNodes } from './nodes.js';
 import { checkOutputs } from './outputs.js';
 import { checkSetNames, collectParams, paramDefinition, type UsageProblem } from './params.js';
 import { createScope, type Definition } from './scope.js';
-import type { SourceText } from './text.js';
 import { validateManifest } from './validate.generated.js';
 import { collectVars, templateComplaint, varDefinition } from './vars.js';
 import { locateKey, locateValue, placeAt, textOf, type YamlTree } from './yaml.js';
@@ -41,8 +40,6 @@ export interface LoadedManifest {
   readonly incomplete: boolean;
   /** The manifest, then what it includes, as the user would type them. */
   readonly files: readonly string[];
-  /** The texts of these, where they could be read. */
-  readonly sources: readonly SourceText[];
   /** All paths whose links were followed, and where they led. */
   readonly reals: readonly (readonly [path: string, real: string])[];
 }
@@ -101,6 +98,7 @@ export function loadManifest({ file, cwd, set, env }: ManifestRequest, read?: Ma
   const manifest: Manifest = {
     file: resolve(file),
     dir,
+    files: all.map(({ source }) => [source.file, source.sha256]),
     ...(typeof top.name === 'string' ? { name: top.name } : {}),
     outputDir: outputDir ?? dir,
     params: [...params.values()].map(({ declaration }) => declaration),
@@ -120,7 +118,6 @@ export function loadManifest({ file, cwd, set, env }: ManifestRequest, read?: Ma
     flawed,
     incomplete,
     files: all.map((tree) => tree.source.shown),
-    sources: all.map((tree) => tree.source),
     reals,
   };
 }

@@ -1,4 +1,5 @@
 // A text that the user wrote, and the places in it: what every complaint about it points at.
+import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { relative, resolve } from 'node:path';
 import type { Diagnostic, Location } from '../model/diagnostic.js';
@@ -13,6 +14,8 @@ export interface SourceText {
   /** As the user would type it. */
   readonly shown: string;
   readonly text: string;
+  /** Of the file's bytes, hexadecimal. */
+  readonly sha256: string;
   /** The place of the code units from `start` up to `end`; of several lines, the first. */
   readonly locate: (start: number, end: number) => Location;
 }
@@ -23,7 +26,7 @@ export interface Unreadable {
   readonly diagnostic: Diagnostic;
 }
 
-export function sourceText(file: string, shown: string, text: string): SourceText {
+export function sourceText(file: string, shown: string, text: string, sha256: string): SourceText {
   // Most texts have nothing wrong in them: lines are counted when the first place is asked for.
   let starts: number[] | undefined;
   const locate = (start: number, end: number): Location => {
@@ -36,7 +39,7 @@ export function sourceText(file: string, shown: string, text: string): SourceTex
     const length = Math.max(1, Math.min(end - from, content.length) - column);
     return { file: shown, line: line + 1, column: column + 1, text: content, length };
   };
-  return { file, shown, text, locate };
+  return { file, shown, text, sha256, locate };
 }
 
 /** The shorter of the absolute path and the one from `cwd`. */
@@ -60,7 +63,8 @@ export function readText(file: string, cwd: string): SourceText | Unreadable {
     return unreadable(shown, `${shown} is larger than 16 MiB`, false, 'Is this the right file?');
   }
   const text = new TextDecoder('utf-8').decode(bytes);
-  const source = sourceText(resolve(file), shown, text);
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const source = sourceText(resolve(file), shown, text, sha256);
   const bad = text.indexOf('\uFFFD');
   if (bad >= 0 && !isUtf8(bytes)) {
     const diagnostic = { message: 'this is not UTF-8 text', location: source.locate(bad, bad + 1) };

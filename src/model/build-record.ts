@@ -32,7 +32,10 @@ export interface BuildRecord {
     readonly name: string | null;
     /** Name of the file. */
     readonly file: string;
+    /** As it was read for this build. */
     readonly sha256: string | null;
+    /** What it includes, by path from its folder, each with the sha256 that it was read with; not in records of before. */
+    readonly includes?: Readonly<Record<string, string>>;
     /** Of the lock as the build left it; null where there is none. */
     readonly lock_sha256: string | null;
     readonly params: Readonly<Record<string, string>>;
@@ -42,6 +45,8 @@ export interface BuildRecord {
   readonly environment: RecordedEnvironment;
   /** How much runs at a time. */
   readonly pools: Readonly<Record<RecordedPool | 'jobs', number>>;
+  /** What became of these places; not in records of before, nor of a build that was stopped early. */
+  readonly pool_use?: Readonly<Partial<Record<RecordedPool, RecordedUse>>>;
   /**
    * All that was asked for and what that is made of, inputs first; of a large graph only what was not fresh, and the direct inputs of
    * that. Empty when the build was stopped before it had a plan.
@@ -71,10 +76,21 @@ export interface BuildRecord {
 
 export type RecordedPool = 'network' | 'disk' | 'cpu';
 
+export interface RecordedUse {
+  /** Pieces of work: of what is fetched in several files each is one. */
+  readonly pieces: number;
+  /** For how long places were taken, all together. */
+  readonly busy_ms: number;
+  /** For how long pieces of work waited for a place, all together. */
+  readonly waited_ms: number;
+}
+
 export interface RecordedError {
   readonly code: ErrorCode | 'bug';
   readonly message: string;
   readonly hint: string | null;
+  /** Of a program that failed, the last lines that it printed. */
+  readonly tail?: readonly string[];
 }
 
 export interface RecordedEnvironment {
@@ -112,6 +128,8 @@ export interface RecordedNode {
   readonly inputs: readonly { readonly role: string; readonly node: string }[];
   /** Relative to the manifest's folder where it lies in it. */
   readonly output: string | null;
+  /** Instead, of a node with several: their paths by name. */
+  readonly outputs?: Readonly<Record<string, string>>;
   /** Before the build, and why. */
   readonly state: NodeState;
   readonly reasons: readonly RecordedReason[];
@@ -152,6 +170,10 @@ export interface RecordedRun {
   /** ms since the build began. */
   readonly start_ms: number;
   readonly end_ms: number;
+  /** For how long it had waited for a place before it began; 0 where that is left out. */
+  readonly waited_ms?: number;
+  /** How long at its end it held no place any more, and what it made was brought to its own place on disk; 0 where that is left out. */
+  readonly placing_ms?: number;
   /** Nodes that were made in the same pass and never lay on disk. */
   readonly through: readonly string[];
 }
@@ -164,8 +186,8 @@ export interface RecordedChanges {
 }
 
 export interface RecordedChange {
-  readonly what: 'param' | 'commit' | 'environment' | 'recipe' | 'content' | 'node';
-  /** The param, the node, or the field of the environment. */
+  readonly what: 'manifest' | 'param' | 'commit' | 'environment' | 'recipe' | 'content' | 'node';
+  /** The file, the param, the node, or the field of the environment. */
   readonly name: string;
   /** Null for what was not there. */
   readonly was: string | null;

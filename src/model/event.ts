@@ -24,6 +24,8 @@ export type BuildEvent =
       readonly work: Work;
       readonly detail: string;
       readonly through: readonly string[];
+      /** For how long it had waited for a place to run; left out where there was nothing to wait for. */
+      readonly waited_ms?: number;
     }
   /** `total` is null while unknown. Units are bytes unless `unit` says percent. Sent at most every 100 ms a node. */
   | {
@@ -42,9 +44,17 @@ export type BuildEvent =
       readonly node: string;
       readonly work: Work;
       readonly duration_ms: number;
+      /**
+       * How long of that it held no place of its pool any more, and what it made was brought to its own place on disk; left out where that
+       * took no time.
+       */
+      readonly placing_ms?: number;
       readonly size: number;
       readonly digests: readonly Digest[];
+      /** Relative to the folder of outputs; null for an intermediate, and of a node with several. */
       readonly output: string | null;
+      /** Those of a node with several, by name. */
+      readonly outputs?: Readonly<Record<string, string>>;
     }
   | { readonly type: 'skipped'; readonly node: string; readonly because: string }
   | { readonly type: 'failed'; readonly node: string; readonly error: ErrorReport }

@@ -19,6 +19,8 @@ export interface Manifest {
   /** Absolute path of the file, and the folder that relative paths start from. */
   readonly file: string;
   readonly dir: string;
+  /** What was read: the file, then what it includes, by absolute path, each with the sha256 of its bytes, hexadecimal. */
+  readonly files: readonly (readonly [file: string, sha256: string])[];
   readonly name?: string;
   /** Absolute. */
   readonly outputDir: string;

@@ -74,7 +74,8 @@ export type LiveMessage =
   | { readonly type: 'run'; readonly run: LiveRun }
   | { readonly type: 'run-ended'; readonly node: string }
   | { readonly type: 'line'; readonly line: LiveLine }
-  | { readonly type: 'ended'; readonly text: string }
+  /** `hasReport`: whether there is a build that left a record. */
+  | { readonly type: 'ended'; readonly text: string; readonly hasReport: boolean }
   /** The manifest is another one by now: the page shows what no longer is. */
   | { readonly type: 'reload' };
 
@@ -88,6 +89,7 @@ export interface LiveState {
   readonly runs: readonly LiveRun[];
   /** The last ones. */
   readonly lines: readonly LiveLine[];
+  readonly hasReport: boolean;
 }
 
 export interface LiveRun {
@@ -112,6 +114,13 @@ export interface LiveBuildRequest {
   /** Empty: what `res ui` was asked for. */
   readonly nodes: readonly string[];
   readonly force: boolean;
+}
+
+/** The graph drawn anew, with what is known of its nodes after a build. */
+export interface LiveGraph {
+  readonly nodes: readonly PageNode[];
+  /** The part of the page that shows it, as markup. */
+  readonly markup: string;
 }
 
 /** Of the live page. */

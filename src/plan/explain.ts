@@ -19,14 +19,15 @@ export function explain(
   plan: Plan,
   graph: Graph,
   name: string,
-  recordOf: (node: string) => NodeRecord | undefined,
+  recordOf: (node: string, key: string | null) => NodeRecord | undefined,
 ): Explanation {
   const at = plan.nodes.get(name);
   if (!at) throw new Error(`${name} is not in the plan`);
   const reasonsOf = (node: string): readonly Reason[] => {
     const planned = plan.nodes.get(node);
     if (!planned || planned.reasons.length > 0) return planned?.reasons ?? [];
-    const [was, now, declared] = [recordOf(node)?.action, planned.action, graph.nodes.get(node)];
+    const was = recordOf(node, planned.key)?.action;
+    const [now, declared] = [planned.action, graph.nodes.get(node)];
     return was && now && declared ? differences(declared, was, now) : [];
   };
   const chain: Explanation['chain'][number][] = [];

@@ -2,12 +2,12 @@
 // the outside and nothing is written but the stat cache.
 
 import { closure } from '../graph/select.js';
-import { makingOf } from '../kinds/kind.js';
 import { type Content, contentSize } from '../model/content.js';
 import type { Graph } from '../model/graph.js';
 import { lockedItem } from '../model/lock.js';
-import { isIntermediate, type Node } from '../model/node.js';
+import { isIntermediate, type Node, plainName } from '../model/node.js';
 import type { BlockedOutput, NodePlan, NodeState, Plan, Reason, Step } from '../model/plan.js';
+import type { NodeRecord } from '../store/state.js';
 import { type Assessment, artifactContent, assess, pinnedEntry, traceOf } from './assess.js';
 import { type Fusion, planFusion } from './fusion.js';
 import { standsOn } from './leaning.js';
@@ -26,7 +26,8 @@ import {
   shouldBeExecutable,
 } from './places.js';
 import { differences } from './reasons.js';
-import { makerOf } from './registry.js';
+import { LastRuns, lastTook } from './record.js';
+import { makerOf, makingBy } from './registry.js';
 import { contentInOrder, Settled } from './settled.js';
 import { keepFindings, type Workspace } from './workspace.js';
 
@@ -98,6 +99,7 @@ class Planner {
   readonly #brief: boolean;
   readonly #fusion: Fusion;
   readonly #holdings: Holdings;
+  readonly #runs: LastRuns;
   readonly #assessed = new Map<string, Assessment>();
   /** Nodes that are in order as they were, and their keys. */
   readonly #vouched = new Map<string, string>();
@@ -112,6 +114,7 @@ class Planner {
 
   constructor(workspace: Workspace, requested: readonly string[], options: PlanOptions) {
     this.#workspace = workspace;
+    this.#runs = new LastRuns(workspace);
     this.#graph = workspace.graph;
     this.#requested = requested;
     this.#closure = closure(workspace.graph, requested);
@@ -219,10 +222,9 @@ class Planner {
   }
 
   #forced(name: string): boolean {
-    const maker = makerOf(this.#node(name));
-    if (!this.#force || maker.is !== 'kind') return false;
-    const { by } = makingOf(maker.kind, this.#node(name).recipe);
-    return by !== 'naming' && by !== 'sharing';
+    if (!this.#force) return false;
+    const by = makingBy(this.#node(name));
+    return by !== undefined && by !== 'naming' && by !== 'sharing';
   }
 
   /** Whether the outputs hold just what they should. True for an intermediate only when its bytes are at hand. */
@@ -313,7 +315,7 @@ class Planner {
         const inPlace = this.#inPlace(name);
         const isThere = inPlace instanceof Promise ? await inPlace : inPlace;
         if (isThere || (await this.#atHand(name))) {
-          if (!isThere) this.#addStep(name, 'restore', []);
+          if (!isThere) this.#addMove(name);
           waiting.push(...standsOn(this.#node(name)));
           continue;
         }
@@ -342,10 +344,10 @@ class Planner {
       this.#addStep(name, held ? 'execute' : 'download', []);
       return inputs;
     }
-    const making = makingOf(maker.kind, node.recipe).by;
-    if (making === 'naming') return inputs;
-    if (making === 'sharing') {
-      this.#addStep(name, 'restore', []);
+    const by = makingBy(node);
+    if (by === 'naming') return inputs;
+    if (by === 'sharing') {
+      this.#addMove(name);
       return inputs;
     }
     const { through, needed } = await this.#gather(name);
@@ -378,9 +380,14 @@ class Planner {
     return { through, needed };
   }
 
+  /** What is known is brought to its place. To a node that shares what its input has, that is the work that it is there for. */
+  #addMove(name: string): void {
+    this.#addStep(name, makingBy(this.#node(name)) === 'sharing' ? 'execute' : 'restore', []);
+  }
+
   #addStep(name: string, work: Step['work'], through: readonly string[]): void {
     const node = this.#node(name);
-    const record = this.#workspace.state.nodes.get(name);
+    const record = this.#lastRun(name);
     this.#steps.set(name, {
       node: name,
       work,
@@ -388,7 +395,7 @@ class Planner {
       through,
       downloadBytes: work === 'download' ? this.#downloadBytes(node) : 0,
       writeBytes: this.#writeBytes(node, work),
-      expectedMs: work === 'execute' ? (record?.durationMs ?? null) : null,
+      expectedMs: work === 'execute' ? lastTook(record) : null,
     });
   }
 
@@ -410,7 +417,7 @@ class Planner {
   #writeBytes(node: Node, work: Step['work']): number | null {
     if (work === 'download') return this.#downloadBytes(node);
     // What an artifact has that is only to be verified is there.
-    if (work === 'restore' || makerOf(node).is === 'source') return 0;
+    if (work === 'restore' || makerOf(node).is === 'source' || makingBy(node) === 'sharing') return 0;
     const content = this.#content(node.name);
     const key = this.#assessed.get(node.name)?.key;
     if (!content) return null;
@@ -456,14 +463,12 @@ class Planner {
       ({ occupant }) => occupant.is === 'changed' || occupant.is === 'foreign',
     );
     if (blocked.length > 0) return { state: 'modified', reasons: blocked.map(modifiedReason) };
-    const maker = makerOf(node);
-    if (maker.is === 'kind' && makingOf(maker.kind, node.recipe).by === 'naming')
-      return judgeGroup(node, done);
+    if (makingBy(node) === 'naming') return judgeGroup(node, done);
     if (this.#forced(name)) return { state: 'stale', reasons: [{ code: 'forced', detail: 'asked for' }] };
     // Said before the record is asked for: of most nodes it need not even be read.
     if (content && (inPlace || (placements.length === 0 && !this.#steps.has(name))))
       return judgeStanding(node, done);
-    const record = this.#workspace.state.nodes.get(name);
+    const record = this.#lastRun(name);
     const failed = record?.status === 'failed' && (key === null ? record.key === '' : record.key === key);
     if (!content) {
       const reasons = this.#whyUnknown(node, action, done);
@@ -483,10 +488,15 @@ class Planner {
     return { state: failed ? 'failed' : 'stale', reasons };
   }
 
+  #lastRun(name: string): NodeRecord | undefined {
+    return this.#runs.of(name, this.#assessed.get(name)?.key ?? null);
+  }
+
   /** What the last run of a node failed with, without the name of the node before it. */
   #failure(name: string): string | undefined {
-    const error = this.#workspace.state.nodes.get(name)?.error;
-    return error?.startsWith(`${name}: `) ? error.slice(name.length + 2) : error;
+    const error = this.#lastRun(name)?.error;
+    const named = [name, plainName(name)].find((each) => error?.startsWith(`${each}: `));
+    return named === undefined ? error : error?.slice(named.length + 2);
   }
 
   #missingReason(placements: readonly Placement[], built: boolean, failure: string | undefined): Reason {
@@ -504,7 +514,7 @@ class Planner {
     action: Assessment['action'],
     done: ReadonlyMap<string, NodePlan>,
   ): readonly Reason[] {
-    const record = this.#workspace.state.nodes.get(node.name);
+    const record = this.#lastRun(node.name);
     const stale = node.references
       .filter(({ node: input }) => done.get(input)?.content === null)
       .map(({ node: input }): Reason => ({ code: 'input-stale', detail: input, subject: input }));
@@ -568,9 +578,7 @@ function isOfWorkspace(node: Node): boolean {
 
 /** The node that a node has its content of; undefined for one that makes its own. */
 function sharedInput(node: Node): string | undefined {
-  const maker = makerOf(node);
-  if (maker.is !== 'kind' || makingOf(maker.kind, node.recipe).by !== 'sharing') return undefined;
-  return node.references[0]?.node;
+  return makingBy(node) === 'sharing' ? node.references[0]?.node : undefined;
 }
 
 function isSame(one: Content | null | undefined, other: Content): boolean {

@@ -82,8 +82,8 @@ function errors({ error, nodes }: BuildRecord): string {
   return `<section aria-labelledby="errors"><h2 id="errors">What went wrong</h2>
 ${all
   .map(
-    ({ node, error: { message, hint } }) =>
-      `<p class="bad">${node === null ? 'The build stopped' : nodeLink(node)}</p><pre>${escapeMarkup(message)}${hint === null ? '' : `\n\n${escapeMarkup(hint)}`}</pre>`,
+    ({ node, error: { message, hint, tail = [] } }) =>
+      `<p class="bad">${node === null ? 'The build stopped' : nodeLink(node)}</p><pre>${escapeMarkup([message, tail.map((line) => `| ${line}`).join('\n'), hint ?? ''].filter((text) => text !== '').join('\n\n'))}</pre>`,
   )
   .join('\n')}</section>`;
 }
@@ -156,8 +156,10 @@ function timelineSection(record: BuildRecord, critical: readonly PathStep[]): st
     nodeLink(node.name),
     run.work,
     run.pool ?? '',
+    run.waited_ms === undefined ? '' : formatDuration(run.waited_ms),
     formatDuration(run.start_ms),
     formatDuration(run.end_ms - run.start_ms),
+    run.placing_ms === undefined ? '' : formatDuration(run.placing_ms),
     escapeMarkup(run.through.join(', ')),
     onPath.has(run) ? 'yes' : '',
   ]);
@@ -165,29 +167,41 @@ function timelineSection(record: BuildRecord, critical: readonly PathStep[]): st
     ({ node, run }) => `${nodeLink(node)} (${formatDuration(run.end_ms - run.start_ms)})`,
   );
   return `<section aria-labelledby="timeline"><h2 id="timeline">Timeline</h2>
-${timeline(record, onPath)}
-<ul class="legend">${(['download', 'execute', 'restore'] as const).map((work) => swatch(work, work)).join('')}${swatch('critical', 'critical path')}</ul>
+<div class="scroll" role="group" tabindex="0" aria-label="Timeline">${timeline(record, onPath)}</div>
+<ul class="legend">${(['download', 'execute', 'restore'] as const).map((work) => swatch(work, work)).join('')}${swatch('placing', 'brought to its place on disk; the pool has room again')}${swatch('critical', 'critical path')}</ul>
 <p>Critical path: ${path.join(' → ')}</p>
 ${poolTable(record)}
 <details><summary>All ${count(runs.length, 'run')} as a table</summary>
-${table(['Node', 'Work', 'Pool', '>Start', '>Time', 'In the same pass', 'Critical path'], rows, 'Table of runs')}</details></section>`;
+${table(['Node', 'Work', 'Pool', '>Waited', '>Start', '>Time', '>Of that placing', 'In the same pass', 'Critical path'], rows, 'Table of runs')}</details></section>`;
 }
 
 function swatch(name: string, label: string): string {
   return `<li><svg viewBox="0 0 28 18" aria-hidden="true"><rect class="swatch-${name}" x="2" y="2" width="24" height="14" rx="2"/></svg>${label}</li>`;
 }
 
-/** How busy each pool was. */
-function poolTable({ nodes, pools, duration_ms }: BuildRecord): string {
+/** How busy each pool was, and how long work waited for it. */
+function poolTable({ pools, pool_use = {}, duration_ms }: BuildRecord): string {
   const rows = (['network', 'disk', 'cpu'] as const).flatMap((pool) => {
-    const runs = nodes.flatMap((node) => node.runs.filter((run) => run.pool === pool));
-    if (runs.length === 0) return [];
-    const busy = runs.reduce((sum, { start_ms, end_ms }) => sum + end_ms - start_ms, 0);
-    const share = Math.min(100, Math.round((100 * busy) / Math.max(1, duration_ms * pools[pool])));
-    return [[pool, String(pools[pool]), String(runs.length), formatDuration(busy), `${share} %`]];
+    const use = pool_use[pool];
+    if (!use) return [];
+    const share = Math.min(100, Math.round((100 * use.busy_ms) / Math.max(1, duration_ms * pools[pool])));
+    return [
+      [
+        pool,
+        String(pools[pool]),
+        String(use.pieces),
+        formatDuration(use.busy_ms),
+        `${share} %`,
+        formatDuration(use.waited_ms),
+      ],
+    ];
   });
   if (rows.length === 0) return '';
-  return table(['Pool', '>Places', '>Runs', '>Busy', '>Of the time that there was'], rows, 'Table of pools');
+  return table(
+    ['Pool', '>Places', '>Pieces of work', '>Busy', '>In use', '>Waited for a place'],
+    rows,
+    'Table of pools',
+  );
 }
 
 function nodesSection({ nodes, left_out }: BuildRecord): string {
@@ -213,7 +227,7 @@ function outputsSection({ nodes, requested }: BuildRecord): string {
   const byName = new Map(nodes.map((node) => [node.name, node]));
   const sources = sourcesOf(nodes);
   const outputs = nodes.filter(
-    ({ name, output, kind }) => output !== null || (requested.includes(name) && kind !== 'group'),
+    (node) => pathsOf(node).length > 0 || (requested.includes(node.name) && node.kind !== 'group'),
   );
   if (outputs.length === 0) return '';
   return `<section aria-labelledby="outputs"><h2 id="outputs">Provenance of the outputs</h2>
@@ -250,7 +264,7 @@ function provenance(
       ...(more > 0 ? [`and ${more} more: see the table of sources`] : []),
     ],
   ];
-  return `<details class="node"${isOpen ? ' open' : ''}><summary><strong>${escapeMarkup(node.output ?? node.name)}</strong> <span class="soft">${escapeMarkup(node.name)}, ${node.outcome}</span></summary>
+  return `<details class="node"${isOpen ? ' open' : ''}><summary><strong>${escapeMarkup(pathsOf(node).join(', ') || node.name)}</strong> <span class="soft">${escapeMarkup(node.name)}, ${node.outcome}</span></summary>
 <dl>${facts
     .filter(([, ...values]) => values.length > 0)
     .map(fact)
@@ -274,6 +288,11 @@ function sourcesOf(nodes: readonly RecordedNode[]): ReadonlyMap<string, Readonly
     found.set(name, own);
   }
   return found;
+}
+
+/** Of its outputs. */
+function pathsOf({ output, outputs = {} }: RecordedNode): readonly string[] {
+  return output === null ? Object.values(outputs) : [output];
 }
 
 function contentLines({ content }: RecordedNode): readonly string[] {
@@ -315,6 +334,9 @@ function environmentSection({ environment, manifest, options }: BuildRecord): st
     ['file system', file_system ?? 'not known'],
     ...Object.entries(tools).map(([tool, is]): PageFact => [tool, is]),
     ['manifest', `${manifest.file}${manifest.sha256 === null ? '' : `, sha256 ${manifest.sha256}`}`],
+    ...Object.entries(manifest.includes ?? {}).map(
+      ([file, sha256]): PageFact => ['included', `${file}, sha256 ${sha256}`],
+    ),
     ['lock', manifest.lock_sha256 === null ? 'none' : `sha256 ${manifest.lock_sha256}`],
     ['commit', manifest.commit ?? 'not in git'],
   ];
@@ -352,7 +374,6 @@ function pageNode(node: RecordedNode): PageNode {
     description,
     reasons,
     recipe,
-    output,
     tools,
     error,
     bytes,
@@ -362,7 +383,7 @@ function pageNode(node: RecordedNode): PageNode {
     ['why', ...(outcome === 'fresh' ? [] : reasons.map(reasonText))],
     ['error', ...(error === null ? [] : [error.message])],
     ['recipe', ...shortLines(fieldLines('', recipe))],
-    ['output', ...(output === null ? [] : [output])],
+    ['output', ...pathsOf(node)],
     ['content', ...contentLines(node)],
     ['last run', ...(last_ms === null ? [] : [formatDuration(last_ms)])],
     [

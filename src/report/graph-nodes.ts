@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { contentSize } from '../model/content.js';
 import type { Graph } from '../model/graph.js';
-import type { Node } from '../model/node.js';
+import { type Node, outputsOf } from '../model/node.js';
 import type { PageFact, PageNode, PageState } from '../model/page.js';
 import type { NodePlan } from '../model/plan.js';
 import { redactRecipe } from '../sources/redact.js';
@@ -54,7 +54,7 @@ function factsOf(
     ['error', ...(plan?.failure === undefined ? [] : [plan.failure])],
     ['kind', `${node.kind} (${node.section})`],
     ['recipe', ...shortLines(fieldLines('', redactRecipe(node.recipe)))],
-    ['output', ...(node.output === undefined ? [] : [join(manifest.outputDir, node.output)])],
+    ['output', ...outputsOf(node).map((output) => join(manifest.outputDir, output))],
     ['size', ...(size === null ? [] : [`${formatBytes(size)} (${size} bytes)`])],
     ['content', ...(plan?.content?.map(({ name, digest }) => `${name} ${digest}`) ?? [])],
     ['last run', ...(ms === null ? [] : [formatDuration(ms)])],

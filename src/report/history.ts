@@ -21,7 +21,9 @@ export interface HistoryBuildJson {
   /** How many nodes ended in which way. */
   readonly nodes: Readonly<Record<RecordedOutcome, number>>;
   readonly bytes: RecordedBytes;
-  /** What stopped it, or the first node that failed. */
+  /** Names of nodes. */
+  readonly failed: readonly string[];
+  /** What stopped it, or the error of the first node that failed. */
   readonly error: RecordedError | null;
 }
 
@@ -40,8 +42,16 @@ function buildJson(record: BuildRecord): HistoryBuildJson {
     params: manifest.params,
     nodes: outcomeCounts(record),
     bytes,
-    error: error ?? nodes.find((node) => node.error !== null)?.error ?? null,
+    failed: nodes.flatMap(({ name, outcome }) => (outcome === 'failed' ? [name] : [])),
+    error: shortError(error ?? nodes.find((node) => node.error !== null)?.error ?? null),
   };
+}
+
+/** Without what a program printed. */
+function shortError(error: RecordedError | null): RecordedError | null {
+  if (error === null) return null;
+  const { code, message, hint } = error;
+  return { code, message, hint };
 }
 
 export function outcomeCounts({ nodes, left_out }: BuildRecord): Readonly<Record<RecordedOutcome, number>> {
@@ -57,6 +67,9 @@ export function outcomeCounts({ nodes, left_out }: BuildRecord): Readonly<Record
   for (const { outcome } of nodes) counts[outcome]++;
   return counts;
 }
+
+/** Of a build in which more nodes failed, no more are named in its row. */
+const FAILED_NAMED = 3;
 
 const COLOURS: Readonly<Record<BuildRecord['outcome'], Colour>> = {
   done: 'green',
@@ -81,7 +94,7 @@ export function historyText(records: readonly BuildRecord[], more: number, page:
       formatDuration(build.duration_ms),
       build.bytes.downloaded === 0 ? '' : formatBytes(build.bytes.downloaded),
       String(build.nodes.ran),
-      whatText(build, record.nodes.find(({ error }) => error !== null)?.name),
+      whatText(build),
     ];
   });
   return [
@@ -101,11 +114,14 @@ export function historyText(records: readonly BuildRecord[], more: number, page:
   ];
 }
 
-/** @param failed the first node that failed */
-function whatText({ requested, params, error }: HistoryBuildJson, failed: string | undefined): string {
+function whatText({ requested, params, failed, error }: HistoryBuildJson): string {
   if (error) {
     const message = error.message.replaceAll('\n', ' ');
-    return failed === undefined ? message : `${failed}: ${withoutName(message, failed)}`;
+    const [first, ...rest] = failed;
+    if (first === undefined) return message;
+    const more = failed.length > FAILED_NAMED ? ` and ${failed.length - FAILED_NAMED} more` : '';
+    const names = [first, ...rest].slice(0, FAILED_NAMED).join(', ');
+    return `${names}${more}: ${withoutName(message, first)}`;
   }
   const values = Object.entries(params).map(([name, value]) => `${name}=${value}`);
   return [requested.join(' '), ...values].join(' ');

@@ -17,6 +17,14 @@ export interface LivePage {
   readonly token: string;
 }
 
+/** The part of the page that shows the graph. */
+export function liveGraph(nodes: readonly PageNode[]): Promise<string> {
+  return graphSection(
+    nodes,
+    STATES_BY_WEIGHT.filter((state) => state !== 'unfinished' && state !== 'waiting'),
+  );
+}
+
 export async function livePage({ title, params, requested, nodes, token }: LivePage): Promise<string> {
   const about = Object.entries(params).map(([name, value]) => `${name} ${value}`);
   const what = requested.length > 3 ? `${requested.length} nodes` : requested.join(', ');
@@ -34,11 +42,9 @@ ${about.length === 0 ? '' : `<p class="soft">${escapeMarkup(about.join(' · '))}
 <button type="button" id="stop" disabled>Stop</button>
 <progress id="progress" value="0" max="1" aria-label="Nodes that are done" hidden></progress>
 <span id="status" role="status">connecting…</span>
+<a id="report" href="/report" target="_blank" rel="noopener" hidden>Report of the last build</a>
 </div>
-${await graphSection(
-  nodes,
-  STATES_BY_WEIGHT.filter((state) => state !== 'unfinished' && state !== 'waiting'),
-)}
+${await liveGraph(nodes)}
 <section aria-labelledby="running" id="runs"><h2 id="running">Running</h2>
 <div class="scroll" role="group" tabindex="0" aria-label="Nodes that run"><table><thead><tr><th scope="col">Node</th><th scope="col">Work</th><th scope="col">Progress</th></tr></thead><tbody></tbody></table></div>
 <p class="soft" id="idle">Nothing runs.</p></section>

@@ -46,7 +46,10 @@ export function timeline({ nodes, duration_ms }: BuildRecord, critical: Readonly
     const rowHeight = Math.min(ROW, Math.max(2, BAND / rowCount));
     const height = rowCount * rowHeight;
     parts.push(`<text class="pool" x="0" y="${top + 13}">${title}</text>`);
-    for (const bar of bars) parts.push(drawBar(bar, { top, rowHeight, x }, critical.has(bar.run)));
+    const band = { top, rowHeight, x };
+    // Under the bars: what is being placed takes no place, and others run in its row.
+    for (const bar of bars) parts.push(drawTail(bar, band));
+    for (const bar of bars) parts.push(drawBar(bar, band, critical.has(bar.run)));
     top += height + GAP;
   }
   const ticks = tickTimes(total).map(
@@ -59,15 +62,21 @@ ${parts.join('\n')}
 </svg>`;
 }
 
+/** When a run gave back its place in the pool. */
+function workEnd({ end_ms, placing_ms = 0 }: RecordedRun): number {
+  return end_ms - placing_ms;
+}
+
 /** Each in the first row that is free when it begins. */
 function rows(runs: readonly Omit<Bar, 'row'>[]): readonly Bar[] {
   const ends: number[] = [];
   return runs
     .toSorted((a, b) => a.run.start_ms - b.run.start_ms)
     .map(({ node, run }) => {
-      const free = ends.findIndex((end) => end <= run.start_ms);
+      // Times are rounded.
+      const free = ends.findIndex((end) => end <= run.start_ms + 1);
       const row = free === -1 ? ends.length : free;
-      ends[row] = Math.max(run.end_ms, run.start_ms + 1);
+      ends[row] = Math.max(workEnd(run), run.start_ms + 1);
       return { node, run, row };
     });
 }
@@ -81,7 +90,7 @@ interface Band {
 function drawBar({ node, run, row }: Bar, { top, rowHeight, x }: Band, isCritical: boolean): string {
   const name = oneLine(node);
   const left = x(run.start_ms);
-  const width = Math.max(2, x(run.end_ms) - left);
+  const width = Math.max(2, x(workEnd(run)) - left);
   const y = round(top + row * rowHeight);
   const took = formatDuration(run.end_ms - run.start_ms);
   const title = [name, run.work, took, ...(isCritical ? ['critical path'] : [])].join(', ');
@@ -91,6 +100,15 @@ function drawBar({ node, run, row }: Bar, { top, rowHeight, x }: Band, isCritica
     : '';
   const size = `width="${round(width)}" height="${round(rowHeight * 0.83)}" rx="${rowHeight >= NAMED ? 2 : 0}"`;
   return `<g data-node="${escapeMarkup(node)}"><title>${escapeMarkup(title)}</title><rect class="w-${run.work}${isCritical ? ' critical' : ''}" x="${round(left)}" y="${y}" ${size}/>${label}</g>`;
+}
+
+/** How long what was made was brought to its place on disk. */
+function drawTail({ run, row }: Bar, { top, rowHeight, x }: Band): string {
+  const [left, right] = [x(workEnd(run)), x(run.end_ms)];
+  if (right - left < 1) return '';
+  const height = Math.min(3, rowHeight / 2);
+  const y = top + row * rowHeight + (rowHeight * 0.83 - height) / 2;
+  return `<rect class="placing" x="${round(left)}" y="${round(y)}" width="${round(right - left)}" height="${round(height)}"/>`;
 }
 
 /** Round times, at most nine of them. */

@@ -41,27 +41,42 @@ export function traceRecorder(now: () => number): { listener(event: BuildEvent):
     return row;
   };
 
-  const end = (node: string, outcome: Readonly<Record<string, unknown>>) => {
+  const end = (node: string, outcome: Readonly<Record<string, unknown>>, placing_ms = 0) => {
     const run = running.get(node);
     if (!run) return;
     running.delete(node);
-    const { work, detail, through } = run.started;
+    const now = micros();
+    const { work, detail, through, waited_ms } = run.started;
     traceEvents.push({
       name: node,
       cat: work,
       ph: 'X',
       ts: run.ts,
-      dur: micros() - run.ts,
+      dur: now - run.ts,
       pid: 1,
       tid: run.tid,
-      args: { detail, through, ...outcome },
+      args: { detail, through, ...(waited_ms === undefined ? {} : { waited_ms }), ...outcome },
+    });
+    if (placing_ms === 0) return;
+    // Within the other, at its end.
+    const dur = Math.min(placing_ms * 1000, now - run.ts);
+    traceEvents.push({
+      name: 'brought to its place',
+      cat: 'placing',
+      ph: 'X',
+      ts: now - dur,
+      dur,
+      pid: 1,
+      tid: run.tid,
+      args: { node },
     });
   };
 
   return {
     listener(event) {
       if (event.type === 'started') running.set(event.node, { started: event, ts: micros(), tid: freeRow() });
-      else if (event.type === 'finished') end(event.node, { size: event.size, digests: event.digests });
+      else if (event.type === 'finished')
+        end(event.node, { size: event.size, digests: event.digests }, event.placing_ms);
       else if (event.type === 'failed') end(event.node, { error: event.error.message });
     },
     trace() {

@@ -1,6 +1,6 @@
 // The records of builds: a file each in `.res/builds`, whose name begins with the time.
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BuildRecord } from '../model/build-record.js';
 import { isBuildRecord } from './build-record.generated.js';
@@ -56,14 +56,58 @@ export async function lastBuild(folder: string): Promise<BuildRecord | undefined
   return undefined;
 }
 
-/** Rejects with the system's error. A crash leaves no record or one that is left out; nothing depends on them. */
-export async function writeBuild(folder: string, record: BuildRecord): Promise<void> {
+/** Most records that stay. */
+const RECORDS = 100;
+/** All of them together; one of a build of 500 nodes takes some 300 KiB. */
+const RECORDS_BYTES = 100 * 1024 ** 2;
+
+/**
+ * Those that are too many or too large together, or older than is asked for. The newest is never among them: it is what the next build
+ * is compared with. Rejects as `bytesOf` does.
+ * @param names of files in the folder @param bytesOf a file @param since ms since 1970
+ */
+export async function outdatedBuilds(
+  names: readonly string[],
+  bytesOf: (name: string) => Promise<number>,
+  since = Number.NEGATIVE_INFINITY,
+): Promise<readonly string[]> {
+  const outdated: string[] = [];
+  let [kept, bytes] = [0, 0];
+  for (const name of names.toSorted().toReversed()) {
+    const isRecent = kept < RECORDS && (buildTime(name) ?? since) >= since;
+    // What goes anyhow is not looked at.
+    if (isRecent) bytes += await bytesOf(name);
+    if (kept === 0 || (isRecent && bytes <= RECORDS_BYTES)) kept++;
+    else outdated.push(name);
+  }
+  return outdated;
+}
+
+/**
+ * Removes what became too much with a record that was just written. Rejects with the system's error.
+ * @param bytes of that record
+ */
+export async function pruneBuilds(folder: string, bytes: number): Promise<void> {
+  // The others are weighed after a large one only: so they take less than twice as much as they may, and `gc` is exact.
+  const isLarge = bytes > RECORDS_BYTES / RECORDS;
+  const names = (await readdir(folder)).filter((name) => NAME.test(name));
+  const bytesOf = async (name: string) => (isLarge ? (await lstat(join(folder, name))).size : 0);
+  for (const name of await outdatedBuilds(names, bytesOf)) await rm(join(folder, name), { force: true });
+}
+
+/**
+ * Gives the bytes that it wrote. Rejects with the system's error. A crash leaves no record or one that is left out; nothing depends on
+ * them.
+ */
+export async function writeBuild(folder: string, record: BuildRecord): Promise<number> {
   await mkdir(folder, { recursive: true });
   const path = join(folder, `${record.id}.json`);
   const temp = tempBeside(path);
   try {
-    await writeFile(temp, `${JSON.stringify(record)}\n`, { flag: 'wx' });
+    const bytes = Buffer.from(`${JSON.stringify(record)}\n`);
+    await writeFile(temp, bytes, { flag: 'wx' });
     await rename(temp, path);
+    return bytes.length;
   } catch (error) {
     await rm(temp, { force: true });
     throw error;

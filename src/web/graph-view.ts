@@ -9,6 +9,8 @@ export interface GraphView {
   setState(name: string, state: PageState): void;
   /** Shows the chosen node anew. */
   renew(): void;
+  /** The same graph with what is known of its nodes now. @param drawn holds the same part of a page, drawn anew */
+  replace(nodes: readonly PageNode[], drawn: ParentNode): void;
 }
 
 export interface GraphViewOptions {
@@ -29,25 +31,27 @@ const STEP = 1.25;
 /** Smaller, and names could not be read: a large graph begins at its left end. */
 const LEAST_READABLE = 0.55;
 
-export function graphView(section: HTMLElement, { nodes, onShown }: GraphViewOptions): GraphView {
+export function graphView(section: HTMLElement, { nodes: first, onShown }: GraphViewOptions): GraphView {
+  let nodes = first;
   const stage = part(section, '.stage', HTMLElement);
   const details = part(section, '.details', HTMLElement);
   const found = part(section, '.found', HTMLElement);
   const search = part(section, 'input[type=search]', HTMLInputElement);
   const unfold = section.querySelector('button[data-do=unfold]');
-  const byName = new Map(nodes.map((node) => [node.name, node]));
+  let byName = new Map(nodes.map((node) => [node.name, node]));
   const states = new Map(nodes.map(({ name, state }) => [name, state]));
   const users = new Map<string, string[]>();
   for (const { name, inputs } of nodes)
     for (const { node } of inputs) users.set(node, [...(users.get(node) ?? []), name]);
 
   let svg = part(stage, 'svg', SVGSVGElement);
-  const otherSvg = section.querySelector('template')?.content.querySelector('svg') ?? null;
-  let spare: SVGSVGElement | null = otherSvg;
+  let spare: SVGSVGElement | null = otherDrawing(section);
   let view: View = { x: 0, y: 0, scale: 1 };
   let boxes = boxesOf(svg);
   let chosen: string | undefined;
   let printing = false;
+  /** Whether the user has moved or zoomed it since it was shown whole. */
+  let moved = false;
 
   stage.classList.add('live');
   showAll();
@@ -68,10 +72,11 @@ export function graphView(section: HTMLElement, { nodes, onShown }: GraphViewOpt
   }
 
   function showAll(whole = false): void {
+    moved = false;
     const { width, height } = natural();
     svg.setAttribute('width', '100%');
     svg.setAttribute('height', '100%');
-    stage.style.setProperty(
+    section.style.setProperty(
       '--height',
       `${Math.max(220, Math.min(height + 20, window.innerHeight * 0.68))}px`,
     );
@@ -93,11 +98,13 @@ export function graphView(section: HTMLElement, { nodes, onShown }: GraphViewOpt
       y: view.y + at.y / view.scale - at.y / scale,
       scale,
     };
+    moved = true;
     show();
   }
 
   function moveBy(x: number, y: number): void {
     view = { ...view, x: view.x + x / view.scale, y: view.y + y / view.scale };
+    moved = true;
     show();
   }
 
@@ -107,6 +114,7 @@ export function graphView(section: HTMLElement, { nodes, onShown }: GraphViewOpt
     const inside = x >= view.x && y >= view.y && x + width <= view.x + roomX && y + height <= view.y + roomY;
     if (inside) return;
     view = { ...view, x: x + width / 2 - roomX / 2, y: y + height / 2 - roomY / 2 };
+    moved = true;
     show();
   }
 
@@ -221,10 +229,7 @@ export function graphView(section: HTMLElement, { nodes, onShown }: GraphViewOpt
     if (!spare) return;
     const now = spare;
     spare = svg;
-    svg.replaceWith(now);
-    svg = now;
-    boxes = boxesOf(svg);
-    for (const box of boxes) paint(box);
+    put(now);
     const whole = button.getAttribute('aria-pressed') !== 'true';
     button.setAttribute('aria-pressed', String(whole));
     showAll();
@@ -233,6 +238,34 @@ export function graphView(section: HTMLElement, { nodes, onShown }: GraphViewOpt
       const box = boxOf(chosen);
       if (box) mark(box);
     }
+  }
+
+  function put(now: SVGSVGElement): void {
+    svg.replaceWith(now);
+    svg = now;
+    boxes = boxesOf(svg);
+    for (const box of boxes) paint(box);
+  }
+
+  function replace(now: readonly PageNode[], drawn: ParentNode): void {
+    nodes = now;
+    byName = new Map(nodes.map((node) => [node.name, node]));
+    const folded = part(drawn, '.stage svg', SVGSVGElement);
+    const whole = otherDrawing(drawn);
+    const isUnfolded = unfold?.getAttribute('aria-pressed') === 'true' && whole !== null;
+    const focused = boxes.find(({ element }) => element === document.activeElement)?.names[0];
+    const before = { view, moved };
+    put(isUnfolded ? whole : folded);
+    spare = isUnfolded ? folded : whole;
+    showAll();
+    // Whoever looks at some place of it goes on to.
+    if (before.moved) ({ view, moved } = before);
+    show();
+    find(false);
+    const box = chosen === undefined ? undefined : boxOf(chosen);
+    if (box) mark(box);
+    if (focused !== undefined) boxOf(focused)?.focus();
+    if (chosen !== undefined) showNode(chosen);
   }
 
   function paint({ element, names }: BoxElement): void {
@@ -323,6 +356,7 @@ export function graphView(section: HTMLElement, { nodes, onShown }: GraphViewOpt
 
   return {
     choose,
+    replace,
     setState(name, state) {
       if (states.get(name) === state) return;
       states.set(name, state);
@@ -336,6 +370,11 @@ export function graphView(section: HTMLElement, { nodes, onShown }: GraphViewOpt
       if (chosen !== undefined) showNode(chosen);
     },
   };
+}
+
+/** Of a large graph, unfolded. */
+function otherDrawing(section: ParentNode): SVGSVGElement | null {
+  return section.querySelector('template')?.content.querySelector('svg') ?? null;
 }
 
 interface BoxElement {

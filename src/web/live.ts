@@ -2,6 +2,7 @@
 import {
   LIVE_LINES,
   type LiveBuildRequest,
+  type LiveGraph,
   type LiveLine,
   type LiveMessage,
   type LivePageData,
@@ -20,11 +21,13 @@ const status = part(document, '#status', HTMLElement);
 const runs = part(document, '#runs tbody', HTMLTableSectionElement);
 const idle = part(document, '#idle', HTMLElement);
 const log = part(document, '#log', HTMLElement);
+const report = part(document, '#report', HTMLAnchorElement);
 const rows = new Map<string, HTMLTableRowElement>();
 let building = false;
 
 const view = graphView(part(document, '.graph-view', HTMLElement), { nodes, onShown: showMore });
 
+report.href = `/report?token=${encodeURIComponent(token)}`;
 build.addEventListener('click', () => start([], false));
 force.addEventListener('click', () => start([], true));
 stop.addEventListener('click', () => {
@@ -53,6 +56,7 @@ function take(message: LiveMessage): void {
       for (const line of live.lines) addLine(line);
       count(live.done, live.total);
       setBuilding(live.building, live.text);
+      report.hidden = !live.hasReport;
       break;
     }
     case 'begun':
@@ -79,7 +83,8 @@ function take(message: LiveMessage): void {
     case 'ended':
       for (const name of [...rows.keys()]) endRun(name);
       setBuilding(false, message.text);
-      view.renew();
+      report.hidden = !message.hasReport;
+      void redraw();
       break;
     case 'reload':
       // What comes behind it is about nodes that this page does not have.
@@ -87,6 +92,19 @@ function take(message: LiveMessage): void {
       location.reload();
       break;
   }
+}
+
+/** Sizes and times are others after a build, and so are the reasons. */
+async function redraw(): Promise<void> {
+  const answer = await fetch('/graph', { headers: { authorization: `Bearer ${token}` } }).catch(
+    () => undefined,
+  );
+  if (!answer?.ok) {
+    view.renew();
+    return;
+  }
+  const drawn: LiveGraph = await answer.json();
+  view.replace(drawn.nodes, new DOMParser().parseFromString(drawn.markup, 'text/html'));
 }
 
 function setBuilding(now: boolean, text: string): void {

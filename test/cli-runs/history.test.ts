@@ -1,5 +1,6 @@
 // What builds leave behind of themselves, and `res history`, which lists it.
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { BuildRecord } from '../../src/model/build-record.js';
@@ -9,6 +10,7 @@ import { openScene, type Scene } from './engine-scene.js';
 import { expectDone, openSite, PART_SIZE } from './site.js';
 
 const check = validator('build-record');
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
 
 /** All records of the folder, the newest first; each holds to its schema. */
 async function recordsIn(folder: string): Promise<readonly BuildRecord[]> {
@@ -47,6 +49,23 @@ default: [out]
 const open = () => openScene({ 'resources.yaml': MANIFEST, 'a.txt': 'a\n', 'b.txt': 'bb\n' });
 
 describe('the record of a build', () => {
+  it('and the events name all outputs of a node that has several', async () => {
+    const scene = openScene({
+      'resources.yaml':
+        'res: 1\ntargets:\n  two: { run: [sh, -c, "mkdir x; echo 1 > x/a; echo 2 > b"], outputs: { a: x/a, b: b } }\n',
+    });
+    const finished = (await scene.events()).find(({ type }) => type === 'finished');
+    expect(finished).toMatchObject({ node: 'two', output: null, outputs: { a: 'x/a', b: 'b' } });
+    expect(validator('events')(finished)).toEqual([]);
+    expect(node(await lastOf(scene), 'two')).toMatchObject({
+      output: null,
+      outputs: { a: 'resources/x/a', b: 'resources/b' },
+    });
+    expect((await scene.run(['report'])).stdout).toContain('<strong>resources/x/a, resources/b</strong>');
+    const { stdout, stderr } = await scene.run(['build', '-B', '--progress', 'plain']);
+    expect(`${stdout}${stderr}`).toMatch(/two: made .* → resources\/x\/a, resources\/b\n/);
+  });
+
   it('of a large graph tells of what was done and its inputs, and how many more were fresh', async () => {
     const names = Array.from({ length: 1100 }, (_, i) => `s${i}`);
     const scene = openScene({
@@ -126,6 +145,8 @@ ${names.map((name) => `  ${name}: { path: a.txt }\n`).join('')}targets:
     });
     expect(node(first, 'parts')?.source?.urls).toHaveLength(4);
     expect(first.bytes.downloaded).toBe(4 * PART_SIZE);
+    // A place for each part.
+    expect(first.pool_use?.network?.pieces).toBe(4);
     expect(first.manifest.lock_sha256).toMatch(/^[0-9a-f]{64}$/);
     rmSync(site.work.path('resources/data.bin'));
     expectDone(await site.res('build'));
@@ -154,6 +175,7 @@ ${names.map((name) => `  ${name}: { path: a.txt }\n`).join('')}targets:
     expect((await scene.run(['build', '--overwrite'])).status).toBe(1);
     const failed = await lastOf(scene);
     expect(failed).toMatchObject({ outcome: 'failed', error: null });
+    expect((await scene.run(['history'])).stdout).toMatch(/ failed .* out: the content does not/);
     expect(node(failed, 'out')).toMatchObject({ outcome: 'failed', error: { code: 'checksum-mismatch' } });
   });
 
@@ -168,6 +190,48 @@ ${names.map((name) => `  ${name}: { path: a.txt }\n`).join('')}targets:
     expect(record).toMatchObject({ outcome: 'interrupted', error: { code: 'interrupted' } });
     expect(['unfinished', 'waiting']).toContain(node(record, 'parts')?.outcome);
     expect(node(record, 'data')?.outcome).toMatch(/^(waiting|unfinished)$/);
+  });
+
+  it('has the sum of each file of the manifest, so that a change of an included one shows', async () => {
+    const scene = openScene({
+      'resources.yaml': `${MANIFEST}include: [more/words.yaml]\n`,
+      'a.txt': 'a\n',
+      'b.txt': 'b\n',
+      'more/words.yaml': 'res: 1\nvars: { unused: one }\n',
+    });
+    await scene.built();
+    const first = await lastOf(scene);
+    expect(first.manifest).toMatchObject({
+      sha256: sha256(scene.work.text('resources.yaml')),
+      includes: { 'more/words.yaml': sha256('res: 1\nvars: { unused: one }\n') },
+    });
+    scene.work.write('more/words.yaml', 'res: 1\nvars: { unused: two }\n');
+    await scene.built(['-B']);
+    expect((await lastOf(scene)).changes?.entries).toEqual([
+      {
+        what: 'manifest',
+        name: 'more/words.yaml',
+        was: first.manifest.includes?.['more/words.yaml'],
+        now: sha256('res: 1\nvars: { unused: two }\n'),
+      },
+    ]);
+    expect((await scene.run(['report'])).stdout).toContain('>more/words.yaml, sha256 ');
+  });
+
+  it('goes when there are a hundred newer ones, with the build that makes it one too many', async () => {
+    const scene = open();
+    const before = new Date(Date.now() - 24 * 3600 * 1000).toISOString().replaceAll('-', '').slice(0, 8);
+    const older = (i: number) => `${before}-000000-${String(i).padStart(3, '0')}-0000`;
+    for (let i = 0; i < 300; i++) scene.work.write(`.res/builds/${older(i)}.json`, '{}');
+    scene.work.write('.res/builds/notes.txt', 'mine');
+    await scene.built();
+    const builds = scene.work.path('.res/builds');
+    const left = await buildIds(builds);
+    expect(left).toHaveLength(100);
+    expect([left[1], left.at(-1)]).toEqual([older(299), older(201)]);
+    expect(scene.work.text('.res/builds/notes.txt')).toBe('mine');
+    await scene.built(['-B']);
+    expect((await buildIds(builds)).at(-1)).toBe(older(202));
   });
 
   it('tells what is not as in the build before', async () => {
@@ -194,6 +258,7 @@ ${names.map((name) => `  ${name}: { path: a.txt }\n`).join('')}targets:
         is?.slice(0, 40),
       ]),
     ).toEqual([
+      ['manifest', 'resources.yaml', expect.stringMatching(/^[0-9a-f]{40}$/), expect.any(String)],
       ['param', 'word', 'one', 'two'],
       ['commit', 'commit', undefined, commit],
       ['content', 'b', expect.stringMatching(/^sha256:/), expect.stringMatching(/^sha256:/)],

@@ -1,4 +1,5 @@
 // `--matrix`: all combinations of params in one build, with the records and the store that builds of one combination have.
+import { rmSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { validator } from '../rig/schemas.js';
 import { filesBelow, openScene, outcome } from './engine-scene.js';
@@ -237,5 +238,30 @@ describe('an answer that is remembered', () => {
       expect(await ask(...MATRIX)).toBe(all);
       expect(await ask('--matrix', 'arch=arm64,amd64')).toBe(some);
     }
+  });
+});
+
+describe('why', () => {
+  const why = async (scene: ReturnType<typeof openScene>, ...args: string[]) =>
+    JSON.parse((await scene.run(['why', '--json', ...args])).stdout);
+
+  it('tells of a node that was made under its plain name, and the other way round', async () => {
+    const scene = openScene(files());
+    await scene.built(['--arch', 'arm64', '--os', 'focal']);
+    rmSync(scene.work.path('resources/kernel-arm64'));
+    expect(await why(scene, 'kernel@arch=arm64', ...MATRIX)).toMatchObject({
+      state: 'stale',
+      reasons: [{ code: 'output-missing' }],
+    });
+    scene.work.write('in/client-arm64', 'another\n');
+    const { chain } = await why(scene, 'image@arch=arm64,os=focal', ...MATRIX);
+    expect(JSON.stringify(chain)).not.toContain('never-built');
+    // Of another combination nothing was made.
+    for (const node of ['kernel@arch=amd64', 'image@arch=arm64,os=jammy'])
+      expect((await why(scene, node, ...MATRIX)).reasons[0].code).toBe('never-built');
+    const other = openScene(files());
+    await other.built(MATRIX);
+    rmSync(other.work.path('resources/kernel-amd64'));
+    expect((await why(other, 'kernel')).reasons).toMatchObject([{ code: 'output-missing' }]);
   });
 });

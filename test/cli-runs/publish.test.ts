@@ -412,6 +412,9 @@ describe('a bundle', () => {
     const other = elsewhere(scene.work.path('b.tar'));
     const env = { RES_STORE: other.work.path('store') };
     expect((await other.run(['unbundle', 'b.tar', 'w'], { env })).status).toBe(0);
+    // Another workspace's `gc` finds that they are needed, before there was a build here.
+    other.work.write('another/resources.yaml', 'res: 1\nartifacts: {}\n');
+    expect((await other.run(['-C', 'another', 'gc'], { env })).status).toBe(0);
     expect((await other.built(['-C', 'w', 'tree', '--offline'], { env })).restored).toEqual(['tree']);
   });
 

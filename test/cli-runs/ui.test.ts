@@ -98,7 +98,7 @@ describe('the server of res ui', () => {
     ['from a page without an origin', { origin: 'null' }],
     ['from a page of another site, as the browser says', { 'sec-fetch-site': 'cross-site' }],
   ])('refuses what comes %s', async (_, headers) => {
-    for (const path of ['/', '/events', '/why?node=out', '/log?node=out'])
+    for (const path of ['/', '/events', '/graph', '/report', '/why?node=out', '/log?node=out'])
       expect((await ask(ui, path, headers)).status).toBe(403);
     for (const path of ['/build', '/stop']) {
       const json = { 'content-type': 'application/json', ...headers };
@@ -116,6 +116,7 @@ describe('the server of res ui', () => {
     expect((await ask(ui, '/why?node=../x')).status).toBe(400);
     expect((await ask(ui, '/log?node=../../state/traces')).status).toBe(400);
     expect((await ask(ui, '/etc/passwd')).status).toBe(404);
+    expect(await ask(ui, '/report')).toMatchObject({ status: 400, text: 'no build has left a record here' });
     expect((await ask(ui, '/why?node=out')).text).toMatch(/^out is stale: .*\n\nnever built$/s);
   });
 
@@ -159,6 +160,8 @@ describe.skipIf(chromium === undefined)('the live page', () => {
     await box('data').click();
     await page.locator('.details pre', { hasText: 'never built' }).waitFor();
     expect(await page.getByRole('button', { name: 'Stop' }).isDisabled()).toBe(true);
+    expect(await page.locator('#report').isVisible()).toBe(false);
+    expect(await box('data').textContent()).not.toContain('3.8 MiB');
     await expectAccessible(page);
   });
 
@@ -195,6 +198,33 @@ describe.skipIf(chromium === undefined)('the live page', () => {
     expect(await box('data').getAttribute('class')).toContain('s-ran');
     expect(await page.locator('#log').textContent()).toMatch(/data: made 3\.8 MiB in /);
     expect(site.work.read('resources/data.bin').equals(site.data)).toBe(true);
+  });
+
+  it('shows afterwards how large everything is and why it is as it is, where the reader was', async () => {
+    const { page } = opened;
+    await box('data').filter({ hasText: '3.8 MiB' }).waitFor();
+    expect(await box('data').getAttribute('class')).toMatch(/s-ran.*chosen|chosen.*s-ran/);
+    await page.locator('.details pre', { hasText: 'data is fresh' }).waitFor();
+    expect(await page.locator('.details dl').textContent()).toContain('3.8 MiB');
+    await page.getByRole('button', { name: 'Zoom in' }).click();
+    const view = () => page.locator('svg#folded').getAttribute('viewBox');
+    const zoomed = await view();
+    await box('data').focus();
+    await page.getByRole('button', { name: 'Build data', exact: true }).last().press('Enter');
+    await status().filter({ hasText: 'up to date' }).waitFor();
+    expect(await view()).toBe(zoomed);
+    await page.getByRole('button', { name: 'Fit' }).click();
+  });
+
+  it('leads to the report of the last build', async () => {
+    const { page } = opened;
+    const [report] = await Promise.all([
+      page.waitForEvent('popup'),
+      page.getByRole('link', { name: 'Report of the last build' }).click(),
+    ]);
+    expect(await report.locator('h1').textContent()).toMatch(/^Build report: /);
+    expect(await report.locator('svg.timeline g[data-node=data]').count()).toBe(1);
+    await report.close();
   });
 
   it('shows what went wrong, and goes on with the next build', async () => {

@@ -134,6 +134,24 @@ describe('the pools of a build', () => {
     expect(cpuRan).toBe(true);
   });
 
+  it('tell for how long work was done in their places, and how long it waited for one', async () => {
+    const pools = new Pools({ jobs: 4, network: 1, disk: 2, cpu: 4 });
+    expect([...pools.use()]).toEqual([]);
+    const pause = () => new Promise((resolve) => setTimeout(resolve, 30));
+    const began = performance.now();
+    await Promise.all([pools.run('network', 0, pause), pools.run('network', 0, pause)]);
+    await pools.run('cpu', 0, pause, { cpus: 3 });
+    const took = performance.now() - began;
+    const [network, cpu] = (['network', 'cpu'] as const).map((pool) => pools.use().get(pool));
+    expect(network?.pieces).toBe(2);
+    // The second one waited for as long as the first one was at work, and what waits is not busy.
+    expect(network?.waitedMs).toBeGreaterThan(20);
+    expect(network?.busyMs).toBeGreaterThan(40);
+    expect(network?.busyMs).toBeLessThan(took);
+    expect(cpu?.busyMs).toBeGreaterThan(60);
+    expect(pools.use().has('disk')).toBe(false);
+  });
+
   it('take their limits from the manifest', () => {
     expect(poolLimits(8, {})).toEqual({ jobs: 8, cpu: 8, network: 4, disk: 2 });
     expect(poolLimits(8, { network: 16 }).network).toBe(16);

@@ -1,5 +1,5 @@
 // The library in a process that is not its own: what it gives, how a build is followed and left, and what it leaves alone.
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
 import {
   type BuildEvent,
@@ -10,11 +10,15 @@ import {
   exportCrate,
   gc,
   graph,
+  history,
   list,
   open,
+  picture,
   plan,
   provenance,
   ResError,
+  record,
+  report,
   show,
   status,
   unbundle,
@@ -115,6 +119,25 @@ describe('a build', () => {
   it('needs no reader', async () => {
     const folder = makeWorkspace(FILES);
     expect(await build(await opened(folder), ['whole']).result).toMatchObject({ ok: true, ran: ['whole'] });
+  });
+
+  it('keeps for a late reader no more of what a program prints than its end', async () => {
+    const folder = makeWorkspace(
+      'res: 1\ntargets:\n  chatty: { run: [sh, -c, "seq 30000; echo done > out"], outputs: { out: chatty } }\n',
+    );
+    const run = build(await opened(folder));
+    await run.result;
+    const events: BuildEvent[] = [];
+    for await (const event of run) events.push(event);
+    const lines = events.flatMap((event) => (event.type === 'output' ? [event.text] : []));
+    expect(lines).toHaveLength(1000);
+    expect(lines.at(-1)).toBe('30000');
+    const [notice, ...others] = events.flatMap((event) => (event.type === 'notice' ? [event.message] : []));
+    expect(others).toEqual([]);
+    expect(notice).toMatch(/^not read in time and left out: \d+ lines of its output; its log has all of it$/);
+    expect(Number(/\d+/.exec(notice ?? '')?.[0]) + lines.length).toBeGreaterThanOrEqual(30_000);
+    expect(folder.text('.res/logs/chatty.log')).toContain('\n1\n2\n');
+    expect(events.at(-1)?.type).toBe('summary');
   });
 
   it('has failed nodes in its result and its events', async () => {
@@ -299,6 +322,35 @@ describe('a question', () => {
     });
   });
 
+  it('of what a build would do has the answer that the build gives', async () => {
+    const folder = makeWorkspace(FILES);
+    const workspace = await opened(folder);
+    const bothSay = async (nodes: readonly string[] = [], force = false) => {
+      const { steps } = (await plan(workspace, nodes, { force })).plan;
+      const begun: [string, string][] = [];
+      const run = build(workspace, nodes, { force });
+      for await (const event of run) if (event.type === 'started') begun.push([event.node, event.work]);
+      expect(begun).toEqual(steps.map(({ node, work }) => [node, work]));
+      const { ran, restored } = await run.result;
+      expect(begun.map(([node]) => node).sort()).toEqual([...ran, ...restored].sort());
+      return begun;
+    };
+    expect(await bothSay(['whole'])).toEqual([['whole', 'execute']]);
+    // What it copies is there, and it was never copied.
+    expect(await bothSay()).toEqual([['again', 'execute']]);
+    rmSync(folder.path('resources', 'again'));
+    expect(await bothSay()).toEqual([['again', 'execute']]);
+    folder.write('part-amd64.2', 'three');
+    expect(await bothSay()).toEqual([
+      ['whole', 'execute'],
+      ['again', 'execute'],
+    ]);
+    folder.write('part-amd64.2', 'two');
+    rmSync(folder.path('resources', 'whole-amd64'));
+    await bothSay();
+    expect(await bothSay([], true)).toEqual([['whole', 'execute']]);
+  });
+
   it('about what is not there is an error', async () => {
     const workspace = await opened(makeWorkspace(FILES));
     for (const ask of [
@@ -314,6 +366,54 @@ describe('a question', () => {
     ])
       expect((await errorOf(ask())).code).toBe('unknown-node');
     expect(() => list(workspace, ['x'])).toThrow('no node is called `x`');
+  });
+});
+
+describe('a picture', () => {
+  it.each([
+    ['svg', /^<svg .*>whole<.*<\/svg>\n$/s],
+    ['html', /^<!doctype html>.*>whole<.*<\/html>\n$/s],
+    ['dot', /^digraph res \{.*"whole" -> "again".*\}\n$/s],
+    ['mermaid', /^flowchart .*whole.*\n$/s],
+    ['json', /^\{"nodes":\[.*"name":"whole".*\}\n$/s],
+  ] as const)('is drawn as %s, of all or of a part', async (format, form) => {
+    const workspace = await opened(makeWorkspace(FILES));
+    const text = await picture(workspace, format);
+    expect(text).toMatch(form);
+    expect(text).toContain('both');
+    expect(await picture(workspace, format, ['whole'])).not.toContain('again');
+    expect((await errorOf(picture(workspace, format, ['x']))).code).toBe('unknown-node');
+  });
+});
+
+describe('builds that were', () => {
+  it('are listed, the newest first, and each has a page', async () => {
+    const folder = makeWorkspace(FILES);
+    const workspace = await opened(folder);
+    expect(await history(workspace)).toEqual({ builds: [], unreadable: [], older: 0 });
+    expect((await errorOf(report(workspace))).code).toBe('file-not-found');
+    await build(workspace, ['whole']).result;
+    await build(workspace, ['again']).result;
+    const { builds } = await history(workspace);
+    expect(builds.map(({ requested }) => requested)).toEqual([['again'], ['whole']]);
+    expect(await history(workspace, { most: 1 })).toMatchObject({ builds: [builds[0]], older: 1 });
+    const [last, first] = builds.map(({ id }) => id);
+    expect(await record(workspace)).toEqual(builds[0]);
+    expect((await record(workspace, first)).id).toBe(first);
+    expect((await errorOf(record(workspace, 'x'))).code).toBe('usage');
+    const page = await report(workspace, { file: folder.path('page.html') });
+    expect(page).toContain(`${last}</title>`);
+    expect(folder.text('page.html')).toBe(page);
+    expect(await report(workspace, { build: first ?? '' })).toContain(`${first}</title>`);
+    folder.write('mine.html', 'mine');
+    expect((await errorOf(report(workspace, { file: folder.path('mine.html') }))).code).toBe(
+      'output-foreign',
+    );
+    expect(folder.text('mine.html')).toBe('mine');
+    folder.write(`.res/builds/${last}.json`, '{');
+    expect(await history(workspace)).toMatchObject({ builds: [builds[1]], unreadable: [last] });
+    expect((await record(workspace)).id).toBe(first);
+    expect((await errorOf(report(workspace, { build: last ?? '' }))).code).toBe('state-damaged');
   });
 });
 

@@ -9,7 +9,7 @@ import type { NodePlan, Step } from '../../src/model/plan.js';
 import { explain } from '../../src/plan/explain.js';
 import { planFusion } from '../../src/plan/fusion.js';
 import { planNodes } from '../../src/plan/plan.js';
-import { lastRun } from '../../src/plan/record.js';
+import { LastRuns } from '../../src/plan/record.js';
 import { type Engine, openEngine } from '../execute/engine.js';
 import { removeWorkspaces } from '../rig/workspace.js';
 
@@ -229,7 +229,7 @@ describe('a plan', () => {
 async function explained(engine: Engine, name: string, set: Readonly<Record<string, string>> = {}) {
   const workspace = engine.open(set);
   const plan = await planNodes(workspace, selectNodes(workspace.graph, []));
-  return explain(plan, workspace.graph, name, (node) => lastRun(workspace, node));
+  return explain(plan, workspace.graph, name, (node, key) => new LastRuns(workspace).of(node, key));
 }
 
 describe('an explanation', () => {

@@ -5,7 +5,7 @@ import type { Graph } from '../../src/model/graph.js';
 import type { Node } from '../../src/model/node.js';
 import { explain } from '../../src/plan/explain.js';
 import { planNodes } from '../../src/plan/plan.js';
-import { lastRun } from '../../src/plan/record.js';
+import { LastRuns } from '../../src/plan/record.js';
 import { openWorkspace } from '../../src/plan/workspace.js';
 import { makeWorkspace, removeWorkspaces } from '../rig/workspace.js';
 
@@ -43,6 +43,7 @@ function chainOf(dir: string, kinds: readonly string[], length: number): Graph {
     manifest: {
       file: `${dir}/resources.yaml`,
       dir,
+      files: [],
       outputDir: `${dir}/resources`,
       params: [],
       paramValues: {},
@@ -77,7 +78,7 @@ it.each([
     expect(plan.steps.map(({ node }) => node)).toEqual([last]);
     expect(plan.steps[0]?.through).toEqual(graph.order.slice(1, -1));
   }
-  const { chain } = explain(plan, graph, last, (node) => lastRun(workspace, node));
+  const { chain } = explain(plan, graph, last, (node, key) => new LastRuns(workspace).of(node, key));
   expect(chain.length).toBeGreaterThan(0);
 });
 

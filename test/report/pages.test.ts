@@ -210,8 +210,46 @@ describe.skipIf(chromium === undefined)('the report of a build', () => {
     expect(await page.locator('details:not([open])').count()).toBe(0);
     expect(await page.locator('.toolbar').isVisible()).toBe(false);
     expect((await page.locator('svg#folded').getAttribute('viewBox'))?.startsWith('0 0 ')).toBe(true);
+    // The width of A4 between its margins: nothing is cut off.
+    await page.setViewportSize({ width: 680, height: 960 });
+    const cut = `[...document.querySelectorAll('.scroll, main')].filter((part) => part.scrollWidth > part.clientWidth).length`;
+    expect(await page.evaluate(cut)).toBe(0);
     expect((await page.pdf({ format: 'A4' })).length).toBeGreaterThan(10_000);
     await page.emulateMedia({ media: null });
+    await page.setViewportSize({ width: 1200, height: 800 });
+  });
+
+  it('of a build that failed shows what the program said, and no time that it did not take', async () => {
+    const bad = makeWorkspace({
+      'resources.yaml':
+        'res: 1\ntargets:\n  broken: { run: "echo trying; echo it cannot be >&2; exit 3", output: x }\n',
+    });
+    expect((await runRes(['build'], { cwd: bad.dir })).status).toBe(1);
+    const { page, complaints } = await openPage(await print(bad, ['report'], 'page/report.html'));
+    const wrong = await page.locator('section[aria-labelledby=errors]').textContent();
+    expect(wrong).toMatch(/failed with exit status 3[\s\S]*\| trying\n\| it cannot be\n/);
+    expect(await page.locator('section[aria-labelledby=nodes] tbody tr').first().textContent()).not.toContain(
+      'ms',
+    );
+    expect(await page.locator('.stage g.box').first().textContent()).not.toContain('ms');
+    expect(
+      validator('build-record')(JSON.parse((await runRes(['report', '--json'], { cwd: bad.dir })).stdout)),
+    ).toEqual([]);
+    expect(
+      validator('history')(JSON.parse((await runRes(['history', '--json'], { cwd: bad.dir })).stdout)),
+    ).toEqual([]);
+    expect(complaints).toEqual([]);
+  });
+
+  it('fits into a narrow window', async () => {
+    const { page } = shown;
+    await page.setViewportSize({ width: 400, height: 800 });
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(400);
+    // It is scrolled, and not pressed together until nobody can read it.
+    expect(
+      await page.locator('svg.timeline').evaluate((svg) => svg.getBoundingClientRect().width),
+    ).toBeGreaterThan(600);
+    await page.setViewportSize({ width: 1200, height: 800 });
   });
 
   it('lets no script run but its own, whatever is in it', async () => {

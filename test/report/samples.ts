@@ -80,6 +80,7 @@ export const graph: Graph = {
     file: '/home/ann/exp/resources.yaml',
     dir: '/home/ann/exp',
     name: 'vswarm-u',
+    files: [],
     outputDir: '/home/ann/exp/resources',
     params: [
       { name: 'arch', default: 'amd64', enum: ['amd64', 'arm64'] },

@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest';
 import type { BuildEvent } from '../../src/model/event.js';
 import { traceRecorder } from '../../src/report/trace.js';
 
-function started(node: string, through: readonly string[] = []): BuildEvent {
+function started(node: string, through: readonly string[] = []): Extract<BuildEvent, { type: 'started' }> {
   return { type: 'started', node, work: 'execute', detail: `convert ${node}`, through };
 }
 
-function finished(node: string): BuildEvent {
+function finished(node: string): Extract<BuildEvent, { type: 'finished' }> {
   return { type: 'finished', node, work: 'execute', duration_ms: 1, size: 7, digests: [], output: null };
 }
 
@@ -35,6 +35,16 @@ describe('the trace of a build', () => {
         args: { detail: 'convert raw', through: ['merged'], size: 7, digests: [] },
       },
     ]);
+  });
+
+  it('tells apart how long it waited, ran, and was brought to its place', () => {
+    const [whole, placing] = traced(
+      [5, { ...started('raw'), waited_ms: 4 }],
+      [17, { ...finished('raw'), placing_ms: 3 }],
+    );
+    expect(whole).toMatchObject({ name: 'raw', ts: 5000, dur: 12_000, args: { waited_ms: 4 } });
+    // Within the other: viewers show it below.
+    expect(placing).toMatchObject({ cat: 'placing', ts: 14_000, dur: 3000, tid: whole?.tid });
   });
 
   it('has what runs at one time in different rows, and uses a row again', () => {

@@ -2,7 +2,7 @@
 
 import { planAround } from '../../plan/around.js';
 import { explain } from '../../plan/explain.js';
-import { lastRun } from '../../plan/record.js';
+import { LastRuns } from '../../plan/record.js';
 import { whyJson, whyText } from '../../report/why.js';
 import type { Context } from '../context.js';
 import { checkNode, openContextWorkspace } from '../load.js';
@@ -12,7 +12,8 @@ export async function run(context: Context, [asked = '']: readonly string[]): Pr
   const workspace = await openContextWorkspace(context);
   const name = checkNode(workspace.graph, asked);
   const plan = await planAround(workspace, [name]);
-  const explanation = explain(plan, workspace.graph, name, (node) => lastRun(workspace, node));
+  const runs = new LastRuns(workspace);
+  const explanation = explain(plan, workspace.graph, name, (node, key) => runs.of(node, key));
   if (flags.json) out.json(whyJson(explanation));
   else out.lines(whyText(explanation, out.page));
   return 0;

@@ -21,9 +21,11 @@ function startedText({ work, detail, through, node }: EventOf<'started'>): strin
 }
 
 function finishedText(event: EventOf<'finished'>, page: Page, place: (output: string) => string): string {
-  const { node, work, duration_ms, size, output } = event;
+  const { node, work, duration_ms, size, output, outputs = {} } = event;
   const verb = { download: 'downloaded', execute: 'made', restore: 'restored' }[work];
-  const where = output === null ? '' : ` → ${place(output)}`;
+  const places = output === null ? Object.values(outputs) : [output];
+  const more = places.length > 3 ? ` and ${places.length - 3} more` : '';
+  const where = places.length === 0 ? '' : ` → ${places.slice(0, 3).map(place).join(', ')}${more}`;
   return `${node}: ${page.paint('green', verb)} ${formatBytes(size)} in ${formatDuration(duration_ms)}${where}`;
 }
 

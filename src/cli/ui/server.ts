@@ -2,8 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { ResError } from '../../model/error.js';
-import type { LiveBuildRequest, LiveMessage } from '../../model/page.js';
-import { livePage } from '../../report/live-page.js';
+import type { LiveBuildRequest, LiveGraph, LiveMessage } from '../../model/page.js';
+import { liveGraph, livePage } from '../../report/live-page.js';
 import { errorCode } from '../../store/files.js';
 import { refusal } from './guard.js';
 import type { Session } from './session.js';
@@ -91,6 +91,19 @@ async function handle(
       await session.refresh();
       const { title, params, requested, nodes } = session;
       const page = await livePage({ title, params, requested, nodes, token: guarded.token });
+      response.setHeader('content-type', 'text/html; charset=utf-8');
+      response.end(page);
+      return;
+    }
+    case 'GET /graph': {
+      const { nodes } = session;
+      const graph: LiveGraph = { nodes, markup: await liveGraph(nodes) };
+      response.setHeader('content-type', 'application/json');
+      response.end(JSON.stringify(graph));
+      return;
+    }
+    case 'GET /report': {
+      const page = await session.report();
       response.setHeader('content-type', 'text/html; charset=utf-8');
       response.end(page);
       return;

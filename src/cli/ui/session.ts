@@ -4,7 +4,8 @@ import { open } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { build } from '../../execute/build.js';
 import { errorReport } from '../../execute/errors.js';
-import { closure, selectNodes } from '../../graph/select.js';
+import { closure, drawnRoots, selectNodes } from '../../graph/select.js';
+import { findBuild } from '../../library/records.js';
 import { ResError } from '../../model/error.js';
 import type { BuildEvent } from '../../model/event.js';
 import type { Graph } from '../../model/graph.js';
@@ -20,7 +21,7 @@ import {
 } from '../../model/page.js';
 import { planAround } from '../../plan/around.js';
 import { explain } from '../../plan/explain.js';
-import { lastRun, logFile } from '../../plan/record.js';
+import { LastRuns, lastTook, logFile } from '../../plan/record.js';
 import { openWorkspace, type Workspace } from '../../plan/workspace.js';
 import { resultText } from '../../report/build.js';
 import { formatBytes, formatDone, formatDuration } from '../../report/format.js';
@@ -28,6 +29,8 @@ import { graphNodes } from '../../report/graph-nodes.js';
 import { plainPaint } from '../../report/paint.js';
 import { oneLine } from '../../report/text.js';
 import { whyText } from '../../report/why.js';
+import { buildIds } from '../../store/build-records.js';
+import { workspacePaths } from '../../store/paths.js';
 import type { Context } from '../context.js';
 import { loadContextGraph } from '../load.js';
 
@@ -47,6 +50,8 @@ export class Session {
   #lines: LiveLine[] = [];
   #text = '';
   #count = { done: 0, total: 0 };
+  /** Whether some build left a record. */
+  #hasReport = false;
   #building: { readonly stop: AbortController; readonly end: Promise<void> } | undefined;
 
   private constructor(context: Context, names: readonly string[], graph: Graph) {
@@ -59,6 +64,7 @@ export class Session {
   static async open(context: Context, names: readonly string[]): Promise<Session> {
     const session = new Session(context, names, await loadContextGraph(context));
     await session.#look(openWorkspace({ graph: session.#graph, env: context.env }));
+    session.#hasReport = await session.#leftRecord();
     session.#text = 'nothing was built yet';
     return session;
   }
@@ -90,6 +96,7 @@ export class Session {
       states: this.#states,
       runs: [...this.#runs.values()],
       lines: this.#lines,
+      hasReport: this.#hasReport,
     };
   }
 
@@ -139,7 +146,8 @@ export class Session {
     selectNodes(this.#graph, [name]);
     const workspace = openWorkspace({ graph: this.#graph, env: this.#context.env });
     const plan = await planAround(workspace, [name]);
-    const explanation = explain(plan, this.#graph, name, (node) => lastRun(workspace, node));
+    const runs = new LastRuns(workspace);
+    const explanation = explain(plan, this.#graph, name, (node, key) => runs.of(node, key));
     const { path } = this.#context.out.page;
     return whyText(explanation, {
       paint: plainPaint,
@@ -147,6 +155,20 @@ export class Session {
       most: Number.POSITIVE_INFINITY,
       path,
     }).join('\n');
+  }
+
+  /** The page about the last build that did something. Rejects with ResError `file-not-found` before there was one. */
+  async report(): Promise<string> {
+    const { buildReport } = await import('../../report/build-report.js');
+    return buildReport(await findBuild(this.#builds(), undefined));
+  }
+
+  #builds(): string {
+    return workspacePaths(this.#graph.manifest.dir, this.#context.env).builds;
+  }
+
+  async #leftRecord(): Promise<boolean> {
+    return (await buildIds(this.#builds())).length > 0;
   }
 
   /** The end of what a node's last run printed. Rejects with ResError `unknown-node`. */
@@ -205,7 +227,8 @@ export class Session {
     this.#runs.clear();
     await this.#afterwards();
     this.#building = undefined;
-    this.#tell({ type: 'ended', text: this.#text });
+    this.#hasReport ||= await this.#leftRecord();
+    this.#tell({ type: 'ended', text: this.#text, hasReport: this.#hasReport });
   }
 
   /** What became of nodes stays to be seen; of all others, how they are now. */
@@ -237,17 +260,16 @@ export class Session {
 
   /** What is drawn. Throws ResError `unknown-node`. */
   #asked(graph: Graph): readonly string[] {
-    selectNodes(graph, this.#names);
-    const asked = this.#names.length > 0 ? this.#names : graph.manifest.defaults;
-    return asked.length > 0 ? asked : selectNodes(graph, []);
+    return drawnRoots(graph, this.#names);
   }
 
   async #look(workspace: Workspace): Promise<void> {
     const asked = this.#asked(this.#graph);
     const plan = await planAround(workspace, asked);
+    const runs = new LastRuns(workspace);
     this.#nodes = graphNodes(this.#graph, closure(this.#graph, asked), {
       planOf: (name) => plan.nodes.get(name),
-      msOf: (name) => lastRun(workspace, name)?.durationMs ?? null,
+      msOf: (name) => lastTook(runs.of(name, plan.nodes.get(name)?.key ?? null)),
     });
     this.#setStates(
       Object.fromEntries(this.#nodes.flatMap(({ name, state }) => (state === null ? [] : [[name, state]]))),
