@@ -10,7 +10,7 @@ import { check, complete, type Site } from './accept.js';
 import type { Arrival } from './arrival.js';
 import { download } from './download.js';
 import type { Begun } from './ledger.js';
-import { Throttle } from './progress.js';
+import { showProgress } from './progress.js';
 import { isLocal, offlineError, type RemoteNode, remoteNodes, saveLock } from './resolve.js';
 import { Turns } from './turns.js';
 import { fetchKey } from './work-key.js';
@@ -89,37 +89,38 @@ export class Artifacts {
     const { node, identity } = remote;
     const files = workspace.lock.get(identity)?.files ?? [];
     checkNames(node, files);
-    const progress = new Throttle(node.name, listener);
     let begun: Begun | undefined;
     // While all its files wait for a place in the pool a node waits, and does not run.
     const begin = () => {
       begun ??= ledger.start(node, 'download', describeFiles(identity, files));
       return begun;
     };
-    const { content, bytes } = await download(
-      {
-        workspace,
-        fetcher: this.#o.fetcher(),
-        signal,
-        pooled: (work) =>
-          ledger.pooled('network', node, () => {
-            begin();
-            return work();
-          }),
-        onProgress: (done, total) => {
-          if (begun) progress.bytes(done, total);
+    const { content, bytes } = await showProgress(node.name, listener, (progress) =>
+      download(
+        {
+          workspace,
+          fetcher: this.#o.fetcher(),
+          signal,
+          pooled: (work) =>
+            ledger.pooled('network', node, () => {
+              begin();
+              return work();
+            }),
+          onProgress: (done, total) => {
+            if (begun) progress.bytes(done, total);
+          },
+          onPercent: (percent) => {
+            if (begun) progress.percent(percent);
+          },
+          onNotice: (message) => listener({ type: 'notice', node: node.name, message }),
+          check: (item) =>
+            check(node, item.type === 'file' ? item.digest : undefined, [node.output, item.name], sums),
+          learned: () => this.#saveLock(),
+          place: (temp, item) => moves.place(temp, node, item),
+          arrivals,
         },
-        onPercent: (percent) => {
-          if (begun) progress.percent(percent);
-        },
-        onNotice: (message) => listener({ type: 'notice', node: node.name, message }),
-        check: (item) =>
-          check(node, item.type === 'file' ? item.digest : undefined, [node.output, item.name], sums),
-        learned: () => this.#saveLock(),
-        place: (temp, item) => moves.place(temp, node, item),
-        arrivals,
-      },
-      remote,
+        remote,
+      ),
     );
     ledger.downloaded(node.name, bytes);
     // Where nothing had to be fetched it begins and ends here.

@@ -20,7 +20,7 @@ import {
 } from './action.js';
 import type { Begun } from './ledger.js';
 import { temporaryFor, temporaryForStore } from './outputs.js';
-import { Throttle } from './progress.js';
+import { showProgress } from './progress.js';
 
 export type FileSupply = Extract<Supply, { from: 'files' }>;
 
@@ -85,16 +85,17 @@ async function makeChain(
   const { node } = chain;
   const through = streamedNodes(chain).map(({ name }) => name);
   const begun = ledger.start(node, 'execute', describeWork(node), through);
-  const progress = new Throttle(node.name, listener);
-  const made = await runAction(chain, {
-    workspace,
-    temps,
-    signal,
-    expectedBytes: site.expectedBytes(node.name),
-    onBytes: (done, total) => progress.bytes(done, total),
-    onPercent: (percent) => progress.percent(percent),
-    onOutput: (name, text) => listener({ type: 'output', node: name, text }),
-  });
+  const made = await showProgress(node.name, listener, (progress) =>
+    runAction(chain, {
+      workspace,
+      temps,
+      signal,
+      expectedBytes: site.expectedBytes(node.name),
+      onBytes: (done, total) => progress.bytes(done, total),
+      onPercent: (percent) => progress.percent(percent),
+      onOutput: (name, text) => listener({ type: 'output', node: name, text }),
+    }),
+  );
   await checkUntouched(site, chain);
   let diskBytes = 0;
   for (const temp of temps) diskBytes += await diskUsage(temp);

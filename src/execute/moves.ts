@@ -20,7 +20,7 @@ import {
   storeOutput,
   temporaryForStore,
 } from './outputs.js';
-import { Throttle } from './progress.js';
+import { type Progress, showProgress } from './progress.js';
 import { Turns } from './turns.js';
 import { ifNotVanished, Vanished } from './vanished.js';
 
@@ -124,7 +124,11 @@ export class Moves {
 
   /** Puts a node's known content at its output paths. Rejects with Vanished when it is nowhere to be had. */
   async putBack(node: Node, content: Content): Promise<void> {
-    const progress = new Throttle(node.name, this.#o.listener);
+    await showProgress(node.name, this.#o.listener, (progress) => this.#putBack(node, content, progress));
+    await this.#clearFolder(node, content);
+  }
+
+  async #putBack(node: Node, content: Content, progress: Progress): Promise<void> {
     const total = contentSize(content);
     let done = 0;
     const onBytes = (bytes: number) => {
@@ -143,7 +147,6 @@ export class Moves {
         this.#holdings.note(path, item.digest);
       });
     }
-    await this.#clearFolder(node, content);
   }
 
   /**

@@ -3,11 +3,36 @@ import type { EventListener } from '../model/event.js';
 
 const PACE_MS = 100;
 
-/** Passes on at most one progress event a node every 100 ms, and always the last. */
-export class Throttle {
+/** Takes how far something is, as often as it is known. */
+export interface Progress {
+  /** @param total null as long as nobody knows it */
+  bytes(done: number, total: number | null): void;
+  percent(done: number): void;
+}
+
+/**
+ * Does some work of a node, whose progress is told at most every 100 ms, and always the newest: also when nothing more comes,
+ * as when a download stalls.
+ */
+export async function showProgress<T>(
+  node: string,
+  listener: EventListener,
+  work: (progress: Progress) => Promise<T>,
+): Promise<T> {
+  const throttle = new Throttle(node, listener);
+  try {
+    return await work(throttle);
+  } finally {
+    throttle.end();
+  }
+}
+
+class Throttle implements Progress {
   readonly #node: string;
   readonly #listener: EventListener;
   #last = performance.now();
+  #timer: NodeJS.Timeout | undefined;
+  #tell: (() => void) | undefined;
 
   constructor(node: string, listener: EventListener) {
     this.#node = node;
@@ -22,10 +47,23 @@ export class Throttle {
     this.#send(done, 100, 'percent', done >= 100);
   }
 
-  #send(done: number, total: number | null, unit: 'bytes' | 'percent', last: boolean): void {
-    const now = performance.now();
-    if (!last && now - this.#last < PACE_MS) return;
-    this.#last = now;
-    this.#listener({ type: 'progress', node: this.#node, done, total, unit });
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#tell = undefined;
+  }
+
+  #send(done: number, total: number | null, unit: 'bytes' | 'percent', isLast: boolean): void {
+    this.#tell = () => this.#listener({ type: 'progress', node: this.#node, done, total, unit });
+    const wait = isLast ? 0 : this.#last + PACE_MS - performance.now();
+    if (wait <= 0) this.#flush();
+    else this.#timer ??= setTimeout(() => this.#flush(), wait).unref();
+  }
+
+  #flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#last = performance.now();
+    this.#tell?.();
+    this.#tell = undefined;
   }
 }

@@ -15,7 +15,7 @@ import { inTurn } from './in-turn.js';
 import { lockWorkspace } from './lock-workspace.js';
 import { type LockedDownload, lockedDownloads, type MendContext, mendDownload } from './mend.js';
 import { placeOutput, removeTemporaries } from './outputs.js';
-import { Throttle } from './progress.js';
+import { showProgress } from './progress.js';
 import {
   type Checked,
   type Claim,
@@ -148,7 +148,6 @@ class Repair {
     const workspace = this.#workspace;
     const { path, place, expected } = claim;
     const { node } = download.remote;
-    const progress = new Throttle(node.name, this.#listener);
     const began = performance.now();
     this.#listener({
       type: 'started',
@@ -157,15 +156,16 @@ class Repair {
       detail: `what is damaged of ${download.name}`,
       through: [],
     });
-    const context: MendContext = {
+    const context: Omit<MendContext, 'onProgress'> = {
       workspace,
       fetcher,
       offline: this.#o.offline ?? false,
       signal: this.#signal,
       listener: this.#listener,
-      onProgress: (done, total) => progress.bytes(done, total),
     };
-    const mended = await mendDownload(context, download, path);
+    const mended = await showProgress(node.name, this.#listener, (progress) =>
+      mendDownload({ ...context, onProgress: (done, total) => progress.bytes(done, total) }, download, path),
+    );
     try {
       if (place === 'store') {
         await workspace.store.replace(mended.path, expected, 'file');

@@ -5,6 +5,7 @@ import { basename } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { RunResult } from '../rig/cli.js';
 import { type VswarmRelease, vswarmRelease } from '../rig/images.js';
+import { bundledManifest } from '../rig/places.js';
 import { type FileHandle, type ReleaseServer, startReleaseServer } from '../rig/release-server.js';
 import { canMount, type DiskKind, mountSmallDisk, type SmallDisk } from '../rig/small-disk.js';
 import { filesBelow, openRelease, openScene, type Scene } from './engine-scene.js';
@@ -177,6 +178,11 @@ describe.skipIf(!mounts)('a disk with some room', () => {
   );
 });
 
+/** What was there before the disk was mounted over it. */
+function writeManifest({ work }: Scene): void {
+  for (const [path, text] of Object.entries(bundledManifest())) work.write(path, text);
+}
+
 describe.skipIf(!mounts)('a disk that others fill during a build', () => {
   /** Fills the disk, but for so many bytes, while the server holds an asset back. */
   async function filledMeanwhile(
@@ -184,9 +190,8 @@ describe.skipIf(!mounts)('a disk that others fill during a build', () => {
     check: (run: RunResult, disk: SmallDisk, scene: Scene) => void,
   ): Promise<void> {
     const scene = await openRelease({ size: { sizeMiB: 16, dataMiB: 2 } });
-    const manifest = scene.work.text('resources.yaml');
     await withDisk(scene.work.dir, 'tmpfs', AMPLE, async (disk) => {
-      scene.work.write('resources.yaml', manifest);
+      writeManifest(scene);
       let go: () => void = () => undefined;
       const until = new Promise<void>((resolve) => {
         go = resolve;
@@ -304,9 +309,8 @@ describe.skipIf(!mounts)('what works on a disk without a free block', () => {
     { timeout: 60_000 },
     async (kind) => {
       const scene = await openRelease({ size: { sizeMiB: 16, dataMiB: 1 } });
-      const manifest = scene.work.text('resources.yaml');
       await withDisk(scene.work.dir, kind, 20 * MIB, async (disk) => {
-        scene.work.write('resources.yaml', manifest);
+        writeManifest(scene);
         await scene.built();
         for (const command of kind === 'tmpfs' || LONG ? LOOKING : ['verify']) {
           await disk.fill(0);

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { fakeTool } from '../rig/fake-tool.js';
-import { runFolder } from '../rig/places.js';
+import { bundledManifest, runFolder } from '../rig/places.js';
 import { has } from '../rig/tools.js';
 import { makeWorkspace } from '../rig/workspace.js';
 import {
@@ -34,7 +34,7 @@ interface Pair {
 async function openPair(base = runFolder()): Promise<Pair> {
   const first = await openRelease({ archs: ['amd64', 'arm64'] });
   const store = mkdtempSync(join(base, 'store-'));
-  const work = makeWorkspace(first.work.text('resources.yaml'));
+  const work = makeWorkspace(bundledManifest());
   const qemu = fakeTool();
   atEnd(() => {
     qemu.remove();

@@ -1,5 +1,5 @@
 // `res verify`: outputs and store are hashed again and compared with the records; with --repair, what is wrong is mended.
-import { Throttle } from '../../execute/progress.js';
+import { type Progress, showProgress } from '../../execute/progress.js';
 import { verify } from '../../execute/verify.js';
 import { ResError } from '../../model/error.js';
 import { verifyJson, verifyText } from '../../report/verify.js';
@@ -19,10 +19,16 @@ export async function run(context: Context, names: readonly string[]): Promise<n
   const requested = select(workspace.graph, names);
   const face = await createBuildFace(context, workspace.graph);
   const node = 'verify';
-  const progress = new Throttle(node, face.listener);
-  const options = {
-    signal: context.interruptible(),
-    onProgress: (done: number, total: number) => progress.bytes(done, total),
+  const look = async (progress: Progress) => {
+    const options = {
+      signal: context.interruptible(),
+      onProgress: (done: number, total: number) => progress.bytes(done, total),
+    };
+    if (!flags.repair) return verify(workspace, requested, options);
+    // Only that needs the network.
+    const { repair } = await import('../../execute/repair.js');
+    const { offline, overwrite } = flags;
+    return repair(workspace, requested, { ...options, offline, overwrite, listener: face.listener });
   };
   let report: Awaited<ReturnType<typeof verify>>;
   try {
@@ -33,19 +39,7 @@ export async function run(context: Context, names: readonly string[]): Promise<n
       detail: 'hashing outputs and store',
       through: [],
     });
-    const { offline, overwrite } = flags;
-    if (flags.repair) {
-      // Only that needs the network.
-      const { repair } = await import('../../execute/repair.js');
-      report = await repair(workspace, requested, {
-        ...options,
-        offline,
-        overwrite,
-        listener: face.listener,
-      });
-    } else {
-      report = await verify(workspace, requested, options);
-    }
+    report = await showProgress(node, face.listener, look);
   } finally {
     await face.end();
   }
