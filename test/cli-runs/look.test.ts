@@ -22,8 +22,8 @@ function quickstart(): Workspace {
   return space;
 }
 
-/** What is to be copied stays in one piece: command lines, and what programs print. */
-const WHOLE = /^ {2}(?:command: |\| )/;
+/** What is to be copied stays in one piece: command lines, what programs print, and a path that is longer than a line. */
+const WHOLE = /^ {2}(?:command: |\| )|^ *\S+$/;
 
 function tooWide(text: string, columns: number): readonly string[] {
   return linesOf(text).filter((line) => width(line) > columns && !WHOLE.test(line));
