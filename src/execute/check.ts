@@ -12,6 +12,7 @@ import type { CheckedNode, CheckReport, Difference } from '../model/report.js';
 import { traceOf } from '../plan/assess.js';
 import { Holdings } from '../plan/places.js';
 import { type DetailedPlan, planNodes } from '../plan/plan.js';
+import { checkLogFile } from '../plan/record.js';
 import { makerOf } from '../plan/registry.js';
 import { refreshWorkspace, type Workspace } from '../plan/workspace.js';
 import { ChainFailure, runAction } from './action.js';
@@ -106,7 +107,7 @@ async function checkNode(
       workspace,
       temps,
       scratch: ownScratchPath(workspace, node.name),
-      log: join(workspace.paths.logs, `${node.name}.check.log`),
+      log: checkLogFile(workspace, node.name),
       signal,
       expectedBytes: null,
       onBytes: () => undefined,

@@ -4,6 +4,7 @@ import { lstat, readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { plainName } from '../model/node.js';
 import type { GcClass } from '../model/report.js';
+import { nodesOfLog } from '../plan/record.js';
 import type { Workspace } from '../plan/workspace.js';
 import { outdatedBuilds } from '../store/build-records.js';
 import { diskUsage } from '../store/disk-usage.js';
@@ -94,9 +95,10 @@ async function buildRecords(folder: string, since: number): Promise<readonly Lea
 
 async function logs({ paths, graph }: Workspace): Promise<readonly Leaving[]> {
   const known = new Set([...graph.nodes.keys()].map(plainName));
-  const gone = (await namesIn(paths.logs)).filter(
-    (name) => name.endsWith('.log') && !known.has(plainName(name.slice(0, -'.log'.length))),
-  );
+  const gone = (await namesIn(paths.logs)).filter((file) => {
+    const nodes = nodesOfLog(file);
+    return nodes.length > 0 && !nodes.some((name) => known.has(plainName(name)));
+  });
   return Promise.all(gone.map((name) => leaving('logs', [join(paths.logs, name)])));
 }
 

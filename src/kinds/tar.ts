@@ -191,11 +191,29 @@ class TarReader {
     return header;
   }
 
-  /** Two blocks of zeros; a lone one only when nothing follows. What comes after them is not the archive's. */
+  /**
+   * Two blocks of zeros; a lone one only when nothing follows. What comes after them is not the archive's; but where that is
+   * another archive, as when several files that are no parts of one were joined, what is in it must not be lost without a word.
+   */
   async #end(): Promise<void> {
     const second = await this.#reader.take(BLOCK);
     if (!isZero(second)) throw this.#damaged('a block of zeros stands between its entries');
+    let next: Uint8Array;
+    do next = await this.#reader.take(BLOCK);
+    while (next.length > 0 && isZero(next));
+    if (looksLikeTar(next)) throw this.#several();
     for await (const piece of this.#reader.rest()) void piece;
+  }
+
+  #several(): ResError {
+    const at = (this.#reader.offset - BLOCK).toLocaleString('en');
+    return new ResError(
+      'bad-format',
+      `${this.#archive}: a second tar archive follows the first (at byte ${at})`,
+      {
+        hint: 'Only parts of one archive can be read as one. Take out of each archive what is wanted of it.',
+      },
+    );
   }
 
   async #extra(header: Header): Promise<Uint8Array> {

@@ -89,3 +89,14 @@ export function lastTook(record: NodeRecord | undefined): number | null {
 export function logFile({ paths }: Workspace, name: string): string {
   return join(paths.logs, `${name}.log`);
 }
+
+/** The same of the run that only looks whether it comes out the same. */
+export function checkLogFile(workspace: Workspace, name: string): string {
+  return logFile(workspace, `${name}.check`);
+}
+
+/** Names of the nodes that a file in the folder of logs may be of; none of a file that is no log. */
+export function nodesOfLog(file: string): readonly string[] {
+  const [, name, checked] = /^((.*?)(?:\.check)?)\.log$/s.exec(file) ?? [];
+  return [name, checked].filter((one) => one !== undefined);
+}

@@ -298,12 +298,14 @@ describe('gc of a store of its own', () => {
     for (let i = 0; i < 105; i++)
       writeFileSync(join(builds, `2020-01-01T00${String(i).padStart(4, '0')}Z-1.json`), '{}');
     scene.work.write('.res/logs/out.log', 'out');
+    scene.work.write('.res/logs/out.check.log', 'out');
     scene.work.write('.res/logs/former.log', 'former');
-    expect(counts(await scene.gc({}, TWO))).toMatchObject({ 'build-records': 5 + own.length, logs: 1 });
+    scene.work.write('.res/logs/former.check.log', 'former');
+    expect(counts(await scene.gc({}, TWO))).toMatchObject({ 'build-records': 5 + own.length, logs: 2 });
     expect(readdirSync(builds)).toHaveLength(100);
     expect(readdirSync(builds)).toEqual(expect.arrayContaining(own));
     expect(readdirSync(builds)).not.toContain('2020-01-01T000000Z-1.json');
-    expect(readdirSync(scene.work.path('.res/logs'))).toEqual(['out.log']);
+    expect(readdirSync(scene.work.path('.res/logs'))).toEqual(['out.check.log', 'out.log']);
   });
 
   it('takes records of builds that are older than a year, or than is asked for, but for the newest', async () => {

@@ -128,6 +128,15 @@ describe('what GNU tar writes', () => {
       1,
     );
   });
+
+  it('that is followed by another one is not taken for all there is', async () => {
+    const archive = execFileSync('tar', ['-C', dir, '-cf', '-', 'file']);
+    const both = readAll(Buffer.concat([archive, archive]));
+    await expect(both).rejects.toMatchObject({ code: 'bad-format' });
+    await expect(both).rejects.toThrow(
+      `a second tar archive follows the first (at byte ${archive.length.toLocaleString('en')})`,
+    );
+  });
 });
 
 it('the same entries come however the stream is cut', async () => {
