@@ -79,7 +79,7 @@ export function loadKeptGraph(request: GraphRequest, build: string | undefined):
 function keepGraph({ manifest }: Graph, freeze: () => Buffer | undefined): void {
   const place = cachePlace(manifest.file);
   const text = existsSync(place.state) ? freeze() : undefined;
-  if (text) writeKeptFile(cacheFile(manifest.file), place.tmp, text);
+  if (text) writeKeptFile(cacheFile(manifest.file), place.tmp, [text]);
 }
 
 /** What is kept of a graph: what it was made of, and the graph itself. */

@@ -112,12 +112,8 @@ export function keepSettled(
     keys.write(known.key, i * KEY_BYTES, 'hex');
     if (putJudged(workspace, name, known, stamp)) plain[i] = 1;
   }
-  const body = Buffer.concat([
-    Buffer.from(`${ground}\n`),
-    keys,
-    plain,
-    new Uint8Array(stamps.buffer, stamps.byteOffset, stamps.byteLength),
-  ]);
+  const stampBytes = new Uint8Array(stamps.buffer, stamps.byteOffset, stamps.byteLength);
+  const body = [Buffer.from(`${ground}\n`), keys, plain, stampBytes];
   writeKeptFile(fileOf(workspace), workspace.paths.tmp, body);
 }
 

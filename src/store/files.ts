@@ -11,6 +11,7 @@ import {
   type Stats,
   statfsSync,
   statSync,
+  writeSync,
 } from 'node:fs';
 import {
   chmod,
@@ -504,4 +505,10 @@ export function readRange(fd: number, start: number, end: number): Buffer {
     done += read;
   }
   return bytes;
+}
+
+/** Writes all of it where the file stands. Throws the system's error. */
+export function writeAllSync(fd: number, bytes: Uint8Array): void {
+  let done = 0;
+  while (done < bytes.length) done += writeSync(fd, bytes, done, bytes.length - done);
 }

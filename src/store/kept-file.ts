@@ -1,8 +1,9 @@
 // Files that only spare work: behind a checksum, replaced whole, and as good as absent wherever something is the matter.
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { crcHex } from '../model/crc.js';
-import { errorCode, uniqueName } from './files.js';
+import { crc32 } from 'node:zlib';
+import { crcHex, sumHex } from '../model/crc.js';
+import { errorCode, uniqueName, writeAllSync } from './files.js';
 
 const SUM_LENGTH = 9;
 
@@ -22,16 +23,20 @@ export function readKeptFile(path: string): Buffer | undefined {
 /**
  * Only its user may read it. False when it could not be kept: a folder that cannot be written to, no room, or a build that puts
  * things in order.
+ * @param body its pieces, which need not be put together
  * @param tmp folder for what is not yet whole; a build removes what a killed process left there
  */
-export function writeKeptFile(path: string, tmp: string, body: Buffer): boolean {
+export function writeKeptFile(path: string, tmp: string, body: readonly Uint8Array[]): boolean {
   const temporary = join(tmp, uniqueName());
+  const sum = body.reduce((before, piece) => crc32(piece, before), 0);
   try {
     mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(temporary, Buffer.concat([Buffer.from(`${crcHex(body)} `), body]), {
-      flag: 'wx',
-      mode: 0o600,
-    });
+    const fd = openSync(temporary, 'wx', 0o600);
+    try {
+      for (const piece of [Buffer.from(`${sumHex(sum)} `), ...body]) writeAllSync(fd, piece);
+    } finally {
+      closeSync(fd);
+    }
     renameSync(temporary, path);
     return true;
   } catch (error) {

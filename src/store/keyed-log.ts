@@ -6,7 +6,7 @@
 // a record torn by a crash spoils no other; the file is rewritten (temporary name, rename) when most of it is dead. Who rewrites
 // holds the mark `.compact` beside the file, one process at a time; who appends takes no notice of it.
 import { randomBytes } from 'node:crypto';
-import { closeSync, fdatasync, fstatSync, openSync, statSync, writeSync } from 'node:fs';
+import { closeSync, fdatasync, fstatSync, openSync, statSync } from 'node:fs';
 import { type FileHandle, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
@@ -14,7 +14,7 @@ import { crc32 } from 'node:zlib';
 import { crcHex } from '../model/crc.js';
 import { ResError } from '../model/error.js';
 import { sawContent, spoilLooks } from '../model/looks.js';
-import { errorCode, fsyncDir, ioError, makeAll, readRange } from './files.js';
+import { errorCode, fsyncDir, ioError, makeAll, readRange, writeAllSync } from './files.js';
 import { forgetKeptFile } from './kept-file.js';
 import { asciiJson, Decoded, LogEntries } from './log-entries.js';
 import { readLogIndex, writeLogIndex } from './log-index.js';
@@ -679,11 +679,6 @@ async function openToAppend(path: string): Promise<number> {
 }
 
 const datasync = promisify(fdatasync);
-
-function writeAllSync(fd: number, bytes: Buffer): void {
-  let done = 0;
-  while (done < bytes.length) done += writeSync(fd, bytes, done, bytes.length - done);
-}
 
 function openIfThere(path: string): number | undefined {
   if (statSync(path, { throwIfNoEntry: false }) !== undefined) return openSync(path, 'r');

@@ -45,8 +45,7 @@ export function writeLogIndex(
 ): void {
   if (offset >= MOST_BYTES) return;
   const numbers = bytesOf(Uint32Array.of(offset, records, head.length));
-  const body = Buffer.concat([numbers, Buffer.from(head, 'latin1'), bytesOf(table)]);
-  writeKeptFile(place.path, place.tmp, body);
+  writeKeptFile(place.path, place.tmp, [numbers, Buffer.from(head, 'latin1'), bytesOf(table)]);
 }
 
 function bytesOf(words: Uint32Array): Buffer {

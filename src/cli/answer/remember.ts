@@ -76,7 +76,7 @@ export function startRemembering(argv: readonly string[], host: Host): Rememberi
 
 function keep({ file, place }: Question, bytes: Buffer): void {
   if (bytes.length > MAX_ANSWER_BYTES) return;
-  if (!writeKeptFile(file, place.tmp, bytes)) return;
+  if (!writeKeptFile(file, place.tmp, [bytes])) return;
   try {
     removeOldest(place.folder);
   } catch (error) {
