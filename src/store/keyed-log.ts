@@ -17,7 +17,7 @@ import { sawContent, spoilLooks } from '../model/looks.js';
 import { errorCode, fsyncDir, ioError, makeAll, readRange, writeAllSync } from './files.js';
 import { forgetKeptFile } from './kept-file.js';
 import { asciiJson, Decoded, LogEntries } from './log-entries.js';
-import { readLogIndex, writeLogIndex } from './log-index.js';
+import { END_BYTES, readLogIndex, writeLogIndex } from './log-index.js';
 import { FileText, StaleText } from './log-text.js';
 
 export interface KeyedLogOptions<V> {
@@ -258,12 +258,12 @@ export class KeyedLog<V> {
       const size = Number(stats.size);
       const head = readRange(fd, 0, Math.min(size, HEAD_SIZE)).toString('latin1').split('\n', 1)[0] ?? '';
       if (this.#seen.offset > 0 && (head !== this.#seen.head || size < this.#seen.offset)) this.#forgetFile();
-      const known = this.#seen.offset > 0 ? undefined : this.#recall(head, size);
+      const known = this.#seen.offset > 0 ? undefined : this.#recall(fd, head, size);
       if (known === undefined && (size === this.#seen.offset || this.#seen.foreign !== undefined)) return;
       const base = this.#seen.offset;
       if (size > base) this.#take(readRange(fd, base, size), base);
       this.#seen.head = head;
-      if (base === 0 || known !== undefined) this.#keepIndex(known ?? 0);
+      if (base === 0 || known !== undefined) this.#keepIndex(fd, known ?? 0);
     } finally {
       closeSync(fd);
     }
@@ -288,12 +288,12 @@ export class KeyedLog<V> {
   }
 
   /** Takes in what the index tells of the file: so many records. Undefined when there is none that counts. */
-  #recall(head: string, size: number): number | undefined {
+  #recall(fd: number, head: string, size: number): number | undefined {
     const { index, version } = this.#options;
     if (!index || this.#withoutIndex || parseHeader(Buffer.from(head, 'latin1')) !== version)
       return undefined;
     const kept = readLogIndex(index.path, head, size);
-    if (kept === undefined) return undefined;
+    if (kept === undefined || endSum(fd, kept.offset) !== kept.endSum) return undefined;
     const isRecord = (line: Buffer) => parseRecord(line, 0, line.length, version) !== undefined;
     this.#entries.restore(new FileText(this.#path, head, kept.offset, isRecord), kept.table);
     this.#bases = [0];
@@ -302,13 +302,13 @@ export class KeyedLog<V> {
   }
 
   /** @param known records that the index has which is there */
-  #keepIndex(known: number): void {
+  #keepIndex(fd: number, known: number): void {
     const { index } = this.#options;
     const { head, offset, records } = this.#seen;
     const isWorthIt = records >= WORTH_AN_INDEX && records - known >= WORTH_A_NEW_INDEX;
     if (!index || this.#withoutIndex || !isWorthIt || this.head === undefined) return;
     const table = this.#entries.table(this.#bases);
-    if (table) writeLogIndex(index, { head, offset, records, table });
+    if (table) writeLogIndex(index, { head, offset, records, endSum: endSum(fd, offset), table });
   }
 
   /** Takes in the whole lines of what was read at `base` in the file. */
@@ -665,6 +665,11 @@ function parseHex(block: Buffer, start: number): number | undefined {
     else return undefined;
   }
   return value;
+}
+
+/** Of what stands before a byte of the file. */
+function endSum(fd: number, offset: number): number {
+  return crc32(readRange(fd, Math.max(0, offset - END_BYTES), offset));
 }
 
 /** Makes its folder where that is missing. Rejects with the system's error. */

@@ -1,5 +1,6 @@
-// The table of a long log, kept beside it: where its keys and values stand, up to a byte of it. It names the log; whether what it
-// points to is what was written is for the reader to check, record by record.
+// The table of a long log, kept beside it: where its keys and values stand, up to a byte of it. It names the log, and knows the
+// bytes before that one: a log that lost its end in a power failure, and was written on, is not the one that it is of. Whether
+// what it points to is what was written is for the reader to check, record by record.
 import { readKeptFile, writeKeptFile } from './kept-file.js';
 
 export interface LogIndex {
@@ -9,31 +10,37 @@ export interface LogIndex {
   readonly offset: number;
   /** Valid records in them, dead ones too. */
   readonly records: number;
+  /** CRC-32 of the last END_BYTES before `offset`. */
+  readonly endSum: number;
   /** As LogEntries makes it. */
   readonly table: Uint32Array;
 }
 
-/** The numbers before the table: offset, records, length of the first line. */
-const NUMBERS = 3;
+/** More than most records have. */
+export const END_BYTES = 4096;
+
+/** The numbers before the table: offset, records, sum of the end, length of the first line. */
+const NUMBERS = 4;
 const WIDTH = Uint32Array.BYTES_PER_ELEMENT;
 /** Offsets are numbers of 32 bits, and the largest one has a meaning of its own. */
 const MOST_BYTES = 2 ** 32 - 1;
 
 /**
- * Undefined when none is kept that is whole and of this log.
+ * Undefined when none is kept that is whole and of a log with this head. The sum of its end is for the caller to compare.
  * @param head first line of the log
  * @param size of the log, bytes
  */
 export function readLogIndex(path: string, head: string, size: number): LogIndex | undefined {
   const kept = readKeptFile(path);
   if (kept === undefined || kept.length < NUMBERS * WIDTH) return undefined;
-  const [offset = 0, records = 0, headLength = 0] = wordsOf(kept, 0, NUMBERS);
+  const [offset = 0, records = 0, endSum = 0, headLength = 0] = wordsOf(kept, 0, NUMBERS);
   const tableAt = NUMBERS * WIDTH + headLength;
   if (offset > size || kept.toString('latin1', NUMBERS * WIDTH, tableAt) !== head) return undefined;
   return {
     head,
     offset,
     records,
+    endSum,
     table: wordsOf(kept, tableAt, Math.floor((kept.length - tableAt) / WIDTH)),
   };
 }
@@ -41,10 +48,10 @@ export function readLogIndex(path: string, head: string, size: number): LogIndex
 /** What cannot be kept is not. */
 export function writeLogIndex(
   place: { readonly path: string; readonly tmp: string },
-  { head, offset, records, table }: LogIndex,
+  { head, offset, records, endSum, table }: LogIndex,
 ): void {
   if (offset >= MOST_BYTES) return;
-  const numbers = bytesOf(Uint32Array.of(offset, records, head.length));
+  const numbers = bytesOf(Uint32Array.of(offset, records, endSum, head.length));
   writeKeptFile(place.path, place.tmp, [numbers, Buffer.from(head, 'latin1'), bytesOf(table)]);
 }
 

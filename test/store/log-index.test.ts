@@ -5,6 +5,7 @@ import {
   readFileSync,
   renameSync,
   statSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -135,6 +136,18 @@ describe('the table of a long log', () => {
     open();
     expect(statSync(index.path, { bigint: true }).mtimeNs).not.toBe(mtimeNs);
     expect(all(open())).toEqual(all(open({ without: true })));
+  });
+
+  it('does not count for a log that lost its end and was written on', async () => {
+    await write(numbered(MANY));
+    await write([['key 1', 100]]);
+    open();
+    const { size } = statSync(path);
+    truncateSync(path, size - 30_000);
+    await write(numbered(2000, MANY));
+    expect(statSync(path).size).toBeGreaterThan(size);
+    expect(all(open())).toEqual(all(open({ without: true })));
+    expect(open().get('key 1')).toBe(1);
   });
 
   it('does not count for another file, or another version', async () => {
