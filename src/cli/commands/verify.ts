@@ -19,9 +19,10 @@ export async function run(context: Context, names: readonly string[]): Promise<n
   const requested = select(workspace.graph, names);
   const face = await createBuildFace(context, workspace.graph);
   const node = 'verify';
+  const signal = context.interruptible();
   const look = async (progress: Progress) => {
     const options = {
-      signal: context.interruptible(),
+      signal,
       onProgress: (done: number, total: number) => progress.bytes(done, total),
     };
     if (!flags.repair) return verify(workspace, requested, options);
