@@ -17,7 +17,7 @@ import { sawContent, spoilLooks } from '../model/looks.js';
 import { errorCode, fsyncDir, ioError, makeAll, readRange, writeAllSync } from './files.js';
 import { forgetKeptFile } from './kept-file.js';
 import { asciiJson, Decoded, LogEntries } from './log-entries.js';
-import { END_BYTES, readLogIndex, writeLogIndex } from './log-index.js';
+import { readLogIndex, writeLogIndex } from './log-index.js';
 import { FileText, StaleText } from './log-text.js';
 
 export interface KeyedLogOptions<V> {
@@ -292,8 +292,8 @@ export class KeyedLog<V> {
     const { index, version } = this.#options;
     if (!index || this.#withoutIndex || parseHeader(Buffer.from(head, 'latin1')) !== version)
       return undefined;
-    const kept = readLogIndex(index.path, head, size);
-    if (kept === undefined || endSum(fd, kept.offset) !== kept.endSum) return undefined;
+    const kept = readLogIndex(index.path, fd, head, size);
+    if (kept === undefined) return undefined;
     const isRecord = (line: Buffer) => parseRecord(line, 0, line.length, version) !== undefined;
     this.#entries.restore(new FileText(this.#path, head, kept.offset, isRecord), kept.table);
     this.#bases = [0];
@@ -308,7 +308,7 @@ export class KeyedLog<V> {
     const isWorthIt = records >= WORTH_AN_INDEX && records - known >= WORTH_A_NEW_INDEX;
     if (!index || this.#withoutIndex || !isWorthIt || this.head === undefined) return;
     const table = this.#entries.table(this.#bases);
-    if (table) writeLogIndex(index, { head, offset, records, endSum: endSum(fd, offset), table });
+    if (table) writeLogIndex(index, fd, { head, offset, records, table });
   }
 
   /** Takes in the whole lines of what was read at `base` in the file. */
@@ -665,11 +665,6 @@ function parseHex(block: Buffer, start: number): number | undefined {
     else return undefined;
   }
   return value;
-}
-
-/** Of what stands before a byte of the file. */
-function endSum(fd: number, offset: number): number {
-  return crc32(readRange(fd, Math.max(0, offset - END_BYTES), offset));
 }
 
 /** Makes its folder where that is missing. Rejects with the system's error. */

@@ -29,8 +29,6 @@ interface Cut {
 
 export class LogEntries<V> {
   #texts: LogText[] = [];
-  /** Of the last text, whose records are being taken. */
-  #last: Buffer = Buffer.alloc(0);
   /** What has a value of its own, or was deleted (undefined); it hides what the text says. */
   readonly #own = new Map<string, Decoded<V> | undefined>();
   #size = 0;
@@ -74,7 +72,6 @@ export class LogEntries<V> {
 
   clear(): void {
     this.#texts = [];
-    this.#last = Buffer.alloc(0);
     this.#own.clear();
     this.#size = 0;
     this.#slots.fill(0);
@@ -84,7 +81,6 @@ export class LogEntries<V> {
   /** Takes the text that the next records are in. */
   addBlock(bytes: Buffer): void {
     this.#texts.push(new MemoryText(bytes));
-    this.#last = bytes;
   }
 
   /**
@@ -121,7 +117,9 @@ export class LogEntries<V> {
    * @param value offset in the block; undefined deletes
    */
   take(start: number, end: number, value: number | undefined): void {
-    const block = this.#last;
+    const last = this.#texts.at(-1);
+    if (!(last instanceof MemoryText)) throw new Error('a record of no block');
+    const block = last.bytes;
     const origin = (this.#texts.length - 1) * BLOCK_LIMIT;
     const key = block.subarray(start, end);
     const hash = hashOf(block, start, end);

@@ -34,7 +34,7 @@ export class StaleText extends Error {
 }
 
 /** Bytes before the key: the sum, a space, a bracket and a quote. */
-export const BEFORE_KEY = 11;
+const BEFORE_KEY = 11;
 /** Bytes: more than most records have. */
 const WINDOW = 2048;
 /** When one record in so many bytes was fetched, all of the file is: it takes no longer, and only then the memory is worth it. */

@@ -1,7 +1,9 @@
 import {
   appendFileSync,
+  closeSync,
   existsSync,
   mkdirSync,
+  openSync,
   readFileSync,
   renameSync,
   statSync,
@@ -35,6 +37,20 @@ function open(o: { readonly version?: number; readonly without?: true } = {}): K
   });
 }
 
+/** With the log open. */
+function withLog<T>(use: (fd: number) => T): T {
+  const fd = openSync(path, 'r');
+  try {
+    return use(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function keptIndex(head: string) {
+  return withLog((fd) => readLogIndex(index.path, fd, head, statSync(path).size));
+}
+
 async function write(records: readonly (readonly [string, number | undefined])[]): Promise<void> {
   const log = open();
   for (const [key, value] of records) {
@@ -63,7 +79,7 @@ describe('the table of a long log', () => {
     ]);
     const first = open();
     expect(existsSync(index.path)).toBe(true);
-    expect(readLogIndex(index.path, first.head ?? '', statSync(path).size)).toMatchObject({
+    expect(keptIndex(first.head ?? '')).toMatchObject({
       offset: statSync(path).size,
       records: MANY + 2,
     });
@@ -80,9 +96,9 @@ describe('the table of a long log', () => {
   it('is what is read: the records that it is of are looked at when they are asked for', async () => {
     await write(numbered(MANY));
     const head = open().head ?? '';
-    const whole = readLogIndex(index.path, head, statSync(path).size);
+    const whole = keptIndex(head);
     if (!whole) throw new Error('there is no index');
-    writeLogIndex(index, { ...whole, table: whole.table.subarray(0, 40) });
+    withLog((fd) => writeLogIndex(index, fd, { ...whole, table: whole.table.subarray(0, 40) }));
     const log = open();
     expect(log.size).toBe(10);
     expect(log.get('key 9')).toBe(9);
