@@ -187,12 +187,11 @@ export class Ledger {
     const { pools, priority, keepGoing } = this.#o;
     const demand = demandOf(node);
     const tooMuch = memoryError(demand);
-    const asked = performance.now();
     return pools.run(
       pool,
       priority(node.name),
-      async () => {
-        this.#waited.set(node.name, performance.now() - asked);
+      async (waitedMs) => {
+        this.#waited.set(node.name, waitedMs);
         try {
           if (tooMuch) throw tooMuch;
           return await work();

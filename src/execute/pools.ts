@@ -101,8 +101,16 @@ export class Pools {
     };
   }
 
-  /** @param demand what it takes of the machine, beside a place */
-  run<T>(pool: PoolName, priority: number, work: () => Promise<T>, demand: Demand = {}): Promise<T> {
+  /**
+   * @param work is told for how long it waited for its place
+   * @param demand what it takes of the machine, beside a place
+   */
+  run<T>(
+    pool: PoolName,
+    priority: number,
+    work: (waitedMs: number) => Promise<T>,
+    demand: Demand = {},
+  ): Promise<T> {
     const { cpus = 1, memory } = demand;
     const measured = this.#measured(pool, Math.min(cpus, this.#limits[pool]), work);
     if (pool === 'network' || pool === 'jobs') return this.#pools[pool].run(priority, measured);
@@ -116,7 +124,7 @@ export class Pools {
     return this.#use;
   }
 
-  #measured<T>(pool: PoolName, places: number, work: () => Promise<T>): () => Promise<T> {
+  #measured<T>(pool: PoolName, places: number, work: (waitedMs: number) => Promise<T>): () => Promise<T> {
     const asked = performance.now();
     return async () => {
       const use = this.#use.get(pool) ?? { pieces: 0, busyMs: 0, waitedMs: 0 };
@@ -125,7 +133,7 @@ export class Pools {
       use.pieces += 1;
       use.waitedMs += began - asked;
       try {
-        return await work();
+        return await work(began - asked);
       } finally {
         use.busyMs += (performance.now() - began) * places;
       }
