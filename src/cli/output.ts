@@ -1,7 +1,7 @@
 // Where lines go: stdout for answers, stderr for progress and complaints, each with its own colours and width.
 import { relative } from 'node:path';
 import { createPaint, type Page } from '../report/paint.js';
-import { hang } from '../report/text.js';
+import { prose } from '../report/text.js';
 
 export interface Output {
   readonly stream: NodeJS.WriteStream;
@@ -58,7 +58,7 @@ export function createOutput(stream: NodeJS.WriteStream, options: OutputOptions)
       write(`${text}\n`);
     },
     lines,
-    prose: (text) => lines(hang('', text, page.width, 2)),
+    prose: (text) => lines(prose(text, page.width)),
     json: (value) => {
       write(`${JSON.stringify(value, null, isTerminal ? 2 : undefined)}\n`);
     },

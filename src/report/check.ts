@@ -4,7 +4,7 @@ import { moreText } from './fold.js';
 import { formatDuration } from './format.js';
 import type { Colour, Page } from './paint.js';
 import { table } from './table.js';
-import { hang } from './text.js';
+import { prose } from './text.js';
 
 export interface CheckJson {
   readonly ok: boolean;
@@ -82,7 +82,7 @@ function nodeText(
   page: Page,
 ): string[] {
   const head = (colour: Colour, words: string, more: string) =>
-    hang('', `${node}: ${page.paint(colour, words)}${more}`, page.width, 2);
+    prose(`${node}: ${page.paint(colour, words)}${more}`, page.width);
   if (result === 'failed') return head('red', TALLY.failed, '');
   const took = `, made a second time in ${formatDuration(durationMs)}`;
   if (result === 'same') return head('green', TALLY.same, took);

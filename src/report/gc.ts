@@ -3,7 +3,7 @@ import type { GcClass, GcReport } from '../model/report.js';
 import { count, formatBytes } from './format.js';
 import type { Page } from './paint.js';
 import { table } from './table.js';
-import { hang } from './text.js';
+import { hang, prose } from './text.js';
 
 export interface GcJson {
   readonly dry_run: boolean;
@@ -60,14 +60,12 @@ export function gcText(report: GcReport, page: Page, o: { readonly verbose: bool
   const has = `${count(left.objects, 'object')} left, ${formatBytes(left.bytes)}`;
   const freed = `${formatBytes(freedBytes)} ${dryRun ? 'would be freed' : 'freed'}; ${has}`;
   return [
-    ...(o.verbose
-      ? objects.flatMap((object) => hang('', objectText(object, page, dryRun), page.width, 2))
-      : []),
+    ...(o.verbose ? objects.flatMap((object) => prose(objectText(object, page, dryRun), page.width)) : []),
     ...(removed.length === 0 ? [] : tallyText(removed, page, dryRun)),
     ...spared.flatMap(({ path, why }) =>
       hang(`${page.paint('yellow', 'left')} `, `${page.path(path)}: ${REASONS[why]}`, page.width, 2),
     ),
-    ...hang('', removed.length === 0 ? `nothing to remove; ${has}` : freed, page.width, 2),
+    ...prose(removed.length === 0 ? `nothing to remove; ${has}` : freed, page.width),
     ...(maxSize === null || left.bytes <= maxSize
       ? []
       : hang(

@@ -1,10 +1,11 @@
 // What `res history` says: a row a build, the newest first.
 import type { BuildRecord, RecordedBytes, RecordedError, RecordedOutcome } from '../model/build-record.js';
 import { withoutName } from './error.js';
+import { someOf } from './fold.js';
 import { count, formatBytes, formatDuration } from './format.js';
 import type { Colour, Page } from './paint.js';
 import { type Cell, table } from './table.js';
-import { hang } from './text.js';
+import { prose } from './text.js';
 
 export interface HistoryJson {
   readonly builds: readonly HistoryBuildJson[];
@@ -80,23 +81,15 @@ const COLOURS: Readonly<Record<BuildRecord['outcome'], Colour>> = {
 /** The ids begin with the time, so there is no column for it. @param more builds that are not listed */
 export function historyText(records: readonly BuildRecord[], more: number, page: Page): string[] {
   if (records.length === 0)
-    return hang(
-      '',
-      'no build has left a record here; one that finds nothing to do leaves none',
-      page.width,
-      2,
-    );
-  const rows = records.map((record): Cell[] => {
-    const build = buildJson(record);
-    return [
-      build.id,
-      { text: build.outcome, colour: COLOURS[build.outcome] },
-      formatDuration(build.duration_ms),
-      build.bytes.downloaded === 0 ? '' : formatBytes(build.bytes.downloaded),
-      String(build.nodes.ran),
-      whatText(build),
-    ];
-  });
+    return prose('no build has left a record here; one that finds nothing to do leaves none', page.width);
+  const rows = historyJson(records).builds.map((build): Cell[] => [
+    build.id,
+    { text: build.outcome, colour: COLOURS[build.outcome] },
+    formatDuration(build.duration_ms),
+    build.bytes.downloaded === 0 ? '' : formatBytes(build.bytes.downloaded),
+    String(build.nodes.ran),
+    whatText(build),
+  ]);
   return [
     ...table(
       [
@@ -117,11 +110,8 @@ export function historyText(records: readonly BuildRecord[], more: number, page:
 function whatText({ requested, params, failed, error }: HistoryBuildJson): string {
   if (error) {
     const message = error.message.replaceAll('\n', ' ');
-    const [first, ...rest] = failed;
-    if (first === undefined) return message;
-    const more = failed.length > FAILED_NAMED ? ` and ${failed.length - FAILED_NAMED} more` : '';
-    const names = [first, ...rest].slice(0, FAILED_NAMED).join(', ');
-    return `${names}${more}: ${withoutName(message, first)}`;
+    const [first] = failed;
+    return first === undefined ? message : `${someOf(failed, FAILED_NAMED)}: ${withoutName(message, first)}`;
   }
   const values = Object.entries(params).map(([name, value]) => `${name}=${value}`);
   return [requested.join(' '), ...values].join(' ');

@@ -9,7 +9,7 @@ import { count, formatBytes, formatDuration } from './format.js';
 import type { Page } from './paint.js';
 import { type ReasonJson, reasonJson, reasonsText } from './reasons.js';
 import { table } from './table.js';
-import { hang } from './text.js';
+import { hang, prose } from './text.js';
 
 export interface PlanJson {
   readonly steps: readonly {
@@ -107,7 +107,7 @@ export function planText(planned: PlannedBuild, page: Page, { overwrite }: PlanV
     '',
     ...missing,
     ...blocked,
-    ...hang('', `${countsText(plan)}; ${costText(plan)}`, page.width, 2),
+    ...prose(`${countsText(plan)}; ${costText(plan)}`, page.width),
     ...space.fileSystems
       .filter(({ neededBytes }) => neededBytes > 0)
       .flatMap(({ path, neededBytes, allKnown, freeBytes }) => {

@@ -64,6 +64,11 @@ export function hang(lead: string, text: string, cells: number, indent = width(l
   ];
 }
 
+/** A sentence, as `hang` wraps it; what follows its first line stands a little deeper. */
+export function prose(text: string, cells: number): string[] {
+  return hang('', text, cells, 2);
+}
+
 function wrapLine(lead: string, text: string, cells: number, indent: number): string[] {
   if (width(lead) + width(text) <= cells) return [(lead + text).trimEnd()];
   const lines: string[] = [];

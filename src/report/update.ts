@@ -2,7 +2,7 @@
 import type { UpdateReport } from '../model/report.js';
 import { count } from './format.js';
 import type { Page } from './paint.js';
-import { hang } from './text.js';
+import { hang, prose } from './text.js';
 
 const COLOURS = { changed: 'yellow', added: 'green', removed: 'red', unchanged: 'dim' } as const;
 
@@ -14,13 +14,11 @@ export function updateText({ sources }: UpdateReport, page: Page): string[] {
       ...hang(`${page.paint(COLOURS[change], change.padEnd(9))} `, source, page.width),
       ...details.flatMap((detail) => hang(' '.repeat(10), detail, page.width)),
     ]),
-    ...hang(
-      '',
+    ...prose(
       news.length === 0
         ? `${count(sources.length, 'source')} asked, nothing changed`
         : `${count(news.length, 'source')} of ${sources.length} changed in the lock${unchanged > 0 ? `, ${unchanged} unchanged` : ''}`,
       page.width,
-      2,
     ),
   ];
 }

@@ -4,7 +4,7 @@ import type { RepairReport, VerifyReport } from '../model/report.js';
 import { hintText } from './error.js';
 import { count, formatBytes } from './format.js';
 import type { Page } from './paint.js';
-import { hang } from './text.js';
+import { hang, prose } from './text.js';
 
 export interface VerifyJson extends Omit<VerifyReport, 'repair'> {
   readonly mended?: readonly {
@@ -43,14 +43,14 @@ export function verifyJson({ repair, ...report }: VerifyReport): VerifyJson {
 export function verifyText(report: VerifyReport, page: Page): string[] {
   const { checked, bytes, repair } = report;
   if (checked.length === 0 && !repair?.removed.length)
-    return hang('', '0 files checked: res has made nothing of it here yet', page.width, 2);
+    return prose('0 files checked: res has made nothing of it here yet', page.width);
   const bad = checked.filter(({ state }) => state !== 'ok');
   const total = `${count(checked.length, 'file')} checked, ${formatBytes(bytes)}`;
   const verdict = bad.length === 0 ? 'all as recorded' : `${bad.length} not as recorded`;
   return [
     ...(repair ? repairText(repair, page) : []),
     ...bad.flatMap((row) => badText(row, page)),
-    ...hang('', `${total}: ${verdict}${repair ? trafficText(repair) : ''}`, page.width, 2),
+    ...prose(`${total}: ${verdict}${repair ? trafficText(repair) : ''}`, page.width),
     ...(repair || bad.length === 0 ? [] : hintText(hintFor(bad), page)),
   ];
 }

@@ -3,7 +3,7 @@ import type { NodeState, Reason } from '../model/plan.js';
 import { fold, moreText } from './fold.js';
 import { type Page, stateColours } from './paint.js';
 import { type ReasonJson, reasonJson, reasonText } from './reasons.js';
-import { hang, oneLine } from './text.js';
+import { hang, oneLine, prose } from './text.js';
 
 export interface ExplanationLike {
   readonly node: string;
@@ -51,7 +51,7 @@ export function whyText({ node, state, reasons, failure, chain }: ExplanationLik
     2,
   );
   const links = chain.filter((link) => link.reasons.length > 0);
-  if (failure !== undefined) head.push('', ...hang('', `last run failed: ${failure}`, page.width, 2));
+  if (failure !== undefined) head.push('', ...prose(`last run failed: ${failure}`, page.width));
   // What failed and was not made before has no other reason.
   if (links.length === 0 || (failure !== undefined && links.length === 1 && isNew)) return head;
   return [...head, '', ...links.flatMap((link, depth) => linkText(link, depth, links.length > 1, page))];

@@ -6,6 +6,7 @@ import { ResError } from '../../model/error.js';
 import { count, formatBytes } from '../../report/format.js';
 import type { Context } from '../context.js';
 import { openContextWorkspace, select } from '../load.js';
+import { sayWaiting } from '../waiting.js';
 
 export async function run(context: Context, [file = '', ...names]: readonly string[]): Promise<number> {
   const { flags, out, err } = context;
@@ -19,9 +20,7 @@ export async function run(context: Context, [file = '', ...names]: readonly stri
   const report = await bundle(workspace, select(workspace.graph, names), path, {
     flags: paramFlags(context),
     signal: context.interruptible(),
-    onWait: (holder) => {
-      if (!flags.quiet) err.prose(`waiting for ${holder}`);
-    },
+    onWait: sayWaiting(context),
   });
   if (flags.quiet) return 0;
   const { size } = statSync(path);

@@ -4,6 +4,7 @@ import { exportAsCrate } from '../../library/crate.js';
 import { count, formatBytes } from '../../report/format.js';
 import type { Context } from '../context.js';
 import { openContextWorkspace, select } from '../load.js';
+import { sayWaiting } from '../waiting.js';
 
 export async function run(context: Context, [folder = '', ...names]: readonly string[]): Promise<number> {
   const { flags, out, err } = context;
@@ -12,9 +13,7 @@ export async function run(context: Context, [folder = '', ...names]: readonly st
   const exported = await exportAsCrate(workspace, select(workspace.graph, names), dir, {
     license: flags.license,
     signal: context.interruptible(),
-    onWait: (holder) => {
-      if (!flags.quiet) err.prose(`waiting for ${holder}`);
-    },
+    onWait: sayWaiting(context),
   });
   const outputs = exported.nodes.flatMap((node) => node.outputs);
   const size = formatBytes(outputs.reduce((sum, output) => sum + output.size, 0));

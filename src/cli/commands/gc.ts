@@ -4,9 +4,10 @@ import { gcJson, gcText } from '../../report/gc.js';
 import { readUserConfig } from '../../store/user-config.js';
 import type { Context } from '../context.js';
 import { openContextWorkspace } from '../load.js';
+import { sayWaiting } from '../waiting.js';
 
 export async function run(context: Context): Promise<number> {
-  const { flags, env, out, err } = context;
+  const { flags, env, out } = context;
   const workspace = await openContextWorkspace(context);
   const { gc: limits = {} } = readUserConfig(env);
   const report = await gc(workspace, {
@@ -15,9 +16,7 @@ export async function run(context: Context): Promise<number> {
     ...(flags.maxSize === undefined ? {} : { maxSize: flags.maxSize }),
     dryRun: flags.dryRun,
     signal: context.interruptible(),
-    onWait: (holder) => {
-      if (!flags.quiet) err.prose(`waiting for ${holder}`);
-    },
+    onWait: sayWaiting(context),
   });
   if (flags.json) out.json(gcJson(report));
   else if (!flags.quiet) out.lines(gcText(report, out.page, flags));

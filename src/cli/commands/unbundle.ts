@@ -4,15 +4,14 @@ import { unbundle } from '../../execute/unbundle.js';
 import { quoteSh } from '../../report/command-line.js';
 import { count } from '../../report/format.js';
 import type { Context } from '../context.js';
+import { sayWaiting } from '../waiting.js';
 
 export async function run(context: Context, [file = '', folder = '.']: readonly string[]): Promise<number> {
-  const { flags, out, err } = context;
+  const { flags, out } = context;
   const report = await unbundle(resolve(context.cwd, file), resolve(context.dir, folder), {
     env: context.env,
     signal: context.interruptible(),
-    onWait: (holder) => {
-      if (!flags.quiet) err.prose(`waiting for ${holder}`);
-    },
+    onWait: sayWaiting(context),
   });
   if (flags.quiet) return 0;
   const shown = out.page.path(report.dir);

@@ -5,7 +5,7 @@ import { someOf } from '../../report/fold.js';
 import { count, formatBytes, formatDuration } from '../../report/format.js';
 import type { Page } from '../../report/paint.js';
 import { chainText } from '../../report/plan.js';
-import { hang, oneLine } from '../../report/text.js';
+import { hang, oneLine, prose } from '../../report/text.js';
 
 /** In one line. */
 const MOST_NAMES = 5;
@@ -24,8 +24,7 @@ function finishedText(event: EventOf<'finished'>, page: Page, place: (output: st
   const { node, work, duration_ms, size, output, outputs = {} } = event;
   const verb = { download: 'downloaded', execute: 'made', restore: 'restored' }[work];
   const places = output === null ? Object.values(outputs) : [output];
-  const more = places.length > 3 ? ` and ${places.length - 3} more` : '';
-  const where = places.length === 0 ? '' : ` → ${places.slice(0, 3).map(place).join(', ')}${more}`;
+  const where = places.length === 0 ? '' : ` → ${someOf(places.map(place), 3)}`;
   return `${node}: ${page.paint('green', verb)} ${formatBytes(size)} in ${formatDuration(duration_ms)}${where}`;
 }
 
@@ -58,15 +57,15 @@ export function eventLines(
 ): readonly string[] {
   switch (event.type) {
     case 'waiting':
-      return hang('', `waiting for ${event.for}`, page.width, 2);
+      return prose(`waiting for ${event.for}`, page.width);
     case 'resolving':
-      return hang('', `asking for ${event.source}`, page.width, 2);
+      return prose(`asking for ${event.source}`, page.width);
     case 'planned':
-      return event.run + event.restore === 0 ? [] : hang('', plannedText(event), page.width, 2);
+      return event.run + event.restore === 0 ? [] : prose(plannedText(event), page.width);
     case 'started':
-      return hang('', startedText(event), page.width, 2);
+      return prose(startedText(event), page.width);
     case 'finished':
-      return hang('', finishedText(event, page, o.place), page.width, 2);
+      return prose(finishedText(event, page, o.place), page.width);
     case 'notice':
       return hang(`${event.node}: `, oneLine(event.message), page.width, 2);
     case 'output':
@@ -81,7 +80,7 @@ export function eventLines(
         ...hintText(event.hint, page),
       ];
     case 'changed':
-      return hang('', `${page.paint('cyan', '●')} ${changedText(event, page)}`, page.width, 2);
+      return prose(`${page.paint('cyan', '●')} ${changedText(event, page)}`, page.width);
     case 'watching':
       return [`watching ${count(event.files, 'file')}; Ctrl-C ends it`];
     case 'progress':
@@ -100,7 +99,7 @@ export function skippedLines(events: readonly EventOf<'skipped'>[], page: Page):
   }
   return [...waiting].flatMap(([because, nodes]) => {
     const text = `${someOf(nodes, MOST_NAMES)}: ${page.paint('yellow', 'skipped')} because of ${because}`;
-    return hang('', text, page.width, 2);
+    return prose(text, page.width);
   });
 }
 
