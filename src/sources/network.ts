@@ -60,7 +60,7 @@ async function direct(stallMs: number) {
 }
 
 async function through(proxy: URL, stallMs: number) {
-  const { ProxyAgent } = await import('./undici.js');
+  const { ProxyAgent } = await import('./undici-proxy.js');
   const bare = new URL(proxy);
   bare.username = '';
   bare.password = '';

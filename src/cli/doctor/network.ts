@@ -2,6 +2,7 @@
 import type { Env } from '../../model/env.js';
 import { ResError } from '../../model/error.js';
 import type { Check } from '../../report/doctor.js';
+import { exchange } from '../../sources/exchange.js';
 import { openNetwork } from '../../sources/network.js';
 import { redactText, redactUrl } from '../../sources/redact.js';
 
@@ -34,19 +35,22 @@ export async function checkNetwork(env: Env, url: URL): Promise<Check> {
   const shown = redactUrl(url.href);
   const network = openNetwork(env, { stallMs: TIME_OUT_MS });
   try {
-    const { request } = await import('../../sources/undici.js');
-    const { statusCode, body } = await request(url, {
-      method: 'HEAD',
-      dispatcher: await network.dispatcher(url),
-      headers: { 'user-agent': 'res' },
-      signal: AbortSignal.timeout(TIME_OUT_MS),
-    });
-    await body.dump();
-    const ok = statusCode < 500 && statusCode !== 407;
+    const { status, discard } = await exchange(
+      await network.dispatcher(url),
+      {
+        origin: url.origin,
+        path: url.pathname + url.search,
+        method: 'HEAD',
+        headers: { 'user-agent': 'res' },
+      },
+      AbortSignal.timeout(TIME_OUT_MS),
+    );
+    await discard();
+    const ok = status < 500 && status !== 407;
     return {
       name: 'network',
       state: ok ? 'ok' : 'warn',
-      detail: `${shown} ${ok ? 'answers' : `answers with status ${statusCode}`}`,
+      detail: `${shown} ${ok ? 'answers' : `answers with status ${status}`}`,
       hint: ok ? null : 'The server or a proxy on the way has trouble; try again later.',
     };
   } catch (error) {
