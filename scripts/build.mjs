@@ -54,7 +54,11 @@ export async function build(root) {
 async function bundle(root, outdir) {
   await esbuild.build({
     absWorkingDir: root,
-    entryPoints: { 'cli/app': 'src/cli/main.ts', index: 'src/index.ts' },
+    entryPoints: {
+      'cli/app': 'src/cli/main.ts',
+      index: 'src/index.ts',
+      'sums-reader': 'src/store/sums-reader.ts',
+    },
     chunkNames: 'chunks/[name]-[hash]',
     outdir,
     bundle: true,

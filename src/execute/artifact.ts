@@ -102,9 +102,9 @@ export class Artifacts {
           fetcher: this.#o.fetcher(),
           signal,
           pooled: (work) =>
-            ledger.pooled('network', node, () => {
+            ledger.pooled('network', node, (slot) => {
               begin();
-              return work();
+              return work(slot);
             }),
           onProgress: (done, total) => {
             if (begun) progress.bytes(done, total);

@@ -11,6 +11,7 @@ import { Holdings } from '../plan/places.js';
 import type { Workspace } from '../plan/workspace.js';
 import type { Fetched, Fetcher } from '../sources/fetch.js';
 import type { Watcher } from '../sources/partial.js';
+import type { Slot } from '../sources/segments.js';
 import type { FetchLocation } from '../sources/source.js';
 import { recordChunkSums } from '../store/chunks.js';
 import { type Arrival, Restarted } from './arrival.js';
@@ -21,7 +22,7 @@ export interface DownloadContext {
   readonly fetcher: Fetcher;
   readonly signal: AbortSignal;
   /** Runs when the network pool has a place. */
-  readonly pooled: <T>(work: () => Promise<T>) => Promise<T>;
+  readonly pooled: <T>(work: (slot: Slot) => Promise<T>) => Promise<T>;
   readonly onProgress: (done: number, total: number | null) => void;
   /** Instead, of a source that does not know how much there is. */
   readonly onPercent: (percent: number) => void;
@@ -88,10 +89,16 @@ export async function download(context: DownloadContext, remote: RemoteNode): Pr
   let bytes = 0;
   let locations: Promise<readonly FetchLocation[]> | undefined;
 
+  // All of them first, so that files take their places in order.
+  const found = await Promise.all(
+    entry.files.map(async (file) => {
+      const known = lockedItem(file);
+      return { known, held: known && (await holdings.find(known)) };
+    }),
+  );
   const one = async (file: LockedFile, index: number): Promise<Item> => {
-    const known = lockedItem(file);
+    const { known, held } = found[index] ?? {};
     const arrival = context.arrivals[index];
-    const held = known && (await holdings.find(known));
     if (known && held) {
       if (held.place === 'elsewhere') arrival?.fail(new Restarted());
       else arrival?.whole(held.path, known.size);
@@ -100,7 +107,7 @@ export async function download(context: DownloadContext, remote: RemoteNode): Pr
       enter(file, index, known);
       return known;
     }
-    return context.pooled(async () => {
+    return context.pooled(async (slot) => {
       locations ??= source.locate(
         node.recipe,
         entry,
@@ -110,11 +117,16 @@ export async function download(context: DownloadContext, remote: RemoteNode): Pr
       if (!location) throw new Error(`${identity} has no location for its file ${index}`);
       const partial = partialPath(workspace, identity, entry.files, index);
       const watcher = arrival?.watcher(partial);
-      const fetched = await fetchFile(context, remote, { file, partial, location, watcher }, (now, total) => {
-        done[index] = now;
-        sizes[index] ??= total;
-        report();
-      });
+      const fetched = await fetchFile(
+        context,
+        remote,
+        { file, partial, location, watcher, slot },
+        (now, total) => {
+          done[index] = now;
+          sizes[index] ??= total;
+          report();
+        },
+      );
       bytes += fetched.downloadedBytes;
       const item: Item = {
         name: file.name,
@@ -148,11 +160,13 @@ async function fetchFile(
     partial,
     location,
     watcher,
+    slot,
   }: {
     readonly file: LockedFile;
     readonly partial: string;
     readonly location: FetchLocation;
     readonly watcher: Watcher | undefined;
+    readonly slot: Slot;
   },
   onProgress: (done: number, total: number | null) => void,
 ): Promise<Fetched> {
@@ -167,6 +181,7 @@ async function fetchFile(
       onProgress,
       onNotice: context.onNotice,
       ...(watcher ? { watcher } : {}),
+      slot,
       signal: context.signal,
     });
   } catch (error) {

@@ -8,6 +8,7 @@ import type { EventListener, Work } from '../model/event.js';
 import { type Node, outputsByName } from '../model/node.js';
 import { makerOf } from '../plan/registry.js';
 import type { Workspace } from '../plan/workspace.js';
+import type { Slot } from '../sources/segments.js';
 import { bytesText, errorCode, ioError } from '../store/files.js';
 import { ChainFailure } from './action.js';
 import { errorReport } from './errors.js';
@@ -183,18 +184,18 @@ export class Ledger {
   }
 
   /** Runs work in its turn. When it fails the pool is closed before its place is given to the next one. */
-  pooled<T>(pool: PoolName, node: Node, work: () => Promise<T>): Promise<T> {
+  pooled<T>(pool: PoolName, node: Node, work: (slot: Slot) => Promise<T>): Promise<T> {
     const { pools, priority, keepGoing } = this.#o;
     const demand = demandOf(node);
     const tooMuch = memoryError(demand);
     return pools.run(
       pool,
       priority(node.name),
-      async (waitedMs) => {
+      async (waitedMs, slot) => {
         this.#waited.set(node.name, waitedMs);
         try {
           if (tooMuch) throw tooMuch;
-          return await work();
+          return await work(slot);
         } catch (error) {
           if (!keepGoing) this.#windDown();
           throw error;

@@ -2,7 +2,9 @@
 import { createReadStream, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { sha256Digest } from '../model/digest.js';
 import { ioError, openSparseWriter } from '../store/files.js';
+import { GrowingSums } from '../store/growing-sums.js';
 import { type ContentDigests, ContentHasher } from '../store/hashing.js';
 import { giveBack, lend } from '../store/lent.js';
 
@@ -90,20 +92,27 @@ export async function writeStream(
     }
   };
   const writer = await writing(openSparseWriter(path));
-  const tapped = tap(source, wanted);
+  const tapped = tap(source, { sha256: false, derived: wanted.derived });
+  const plain = wanted.sha256 ? new GrowingSums(path, { chunks: false }) : undefined;
   try {
     for await (const piece of tapped.stream) {
+      plain?.pass(piece);
       await writing(writer.write(piece));
+      plain?.reach(writer.written);
       giveBack(piece);
     }
-    await writing(writer.close());
+    const { size } = await writing(writer.close());
+    plain?.reach(size);
+    const digests = await tapped.digests();
+    const sums = await plain?.sums();
+    if (!digests) throw new Error('a stream ended without its digest');
+    return sums ? { ...digests, sha256: sha256Digest(sums.sha256) } : digests;
   } catch (error) {
     await writer.abort();
     throw error;
+  } finally {
+    plain?.close();
   }
-  const digests = await tapped.digests();
-  if (!digests) throw new Error('a stream ended without its digest');
-  return digests;
 }
 
 /** A name in `folder` for a file that a stream is spooled to. */

@@ -2,10 +2,16 @@
 import { totalmem } from 'node:os';
 import type { Demand } from '../kinds/kind.js';
 import { ResError } from '../model/error.js';
+import type { Slot } from '../sources/segments.js';
 
-interface Waiter {
+/** Who comes before whom: the more urgent one, of equals the one with the lower turn. */
+interface Claim {
   readonly priority: number;
+  readonly turn: number;
   readonly places: number;
+}
+
+interface Waiter extends Claim {
   readonly start: () => void;
   readonly refuse: (error: unknown) => void;
 }
@@ -16,6 +22,7 @@ export class Pool {
   readonly #limit: number;
   #free: number;
   #closed: unknown;
+  #lastTurn = 0;
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -26,13 +33,31 @@ export class Pool {
    * Runs `work` when a place is free. Rejects without running it when the pool was closed before.
    * @param wanted places that it takes; what takes more than there are takes all
    */
-  async run<T>(priority: number, work: () => Promise<T>, wanted = 1): Promise<T> {
-    const places = Math.min(wanted, this.#limit);
-    await this.#enter(priority, places);
+  run<T>(priority: number, work: (slot: Slot) => Promise<T>, wanted = 1): Promise<T> {
+    return this.#run({ priority, turn: ++this.#lastTurn, places: Math.min(wanted, this.#limit) }, work);
+  }
+
+  async #run<T>(claim: Claim, work: (slot: Slot) => Promise<T>): Promise<T> {
+    await this.#enter(claim);
+    let isHeld = true;
+    const slot: Slot = {
+      giveWay: async () => {
+        const [first] = this.#waiters;
+        if (!first || !isBefore(first, claim)) return;
+        isHeld = false;
+        this.#leave(claim.places);
+        await this.#enter(claim);
+        isHeld = true;
+      },
+      beside: (more) =>
+        this.#run(claim, more).catch((error: unknown) => {
+          if (error !== this.#closed) throw error;
+        }),
+    };
     try {
-      return await work();
+      return await work(slot);
     } finally {
-      this.#leave(places);
+      if (isHeld) this.#leave(claim.places);
     }
   }
 
@@ -43,22 +68,18 @@ export class Pool {
     for (const waiter of this.#waiters.splice(0)) waiter.refuse(reason);
   }
 
-  #enter(priority: number, places: number): Promise<void> {
+  #enter(claim: Claim): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
-    if (this.#free >= places && !this.#isBehind(priority)) {
-      this.#free -= places;
+    const [first] = this.#waiters;
+    // One that comes before may wait for more places than are free.
+    if (this.#free >= claim.places && (!first || isBefore(claim, first))) {
+      this.#free -= claim.places;
       return Promise.resolve();
     }
     return new Promise((start, refuse) => {
-      const at = this.#waiters.findIndex((waiter) => waiter.priority < priority);
-      this.#waiters.splice(at === -1 ? this.#waiters.length : at, 0, { priority, places, start, refuse });
+      const at = this.#waiters.findIndex((waiter) => isBefore(claim, waiter));
+      this.#waiters.splice(at === -1 ? this.#waiters.length : at, 0, { ...claim, start, refuse });
     });
-  }
-
-  /** Whether one that is as urgent waits already, for more places than are free. */
-  #isBehind(priority: number): boolean {
-    const first = this.#waiters[0];
-    return first !== undefined && first.priority >= priority;
   }
 
   /** Nobody passes the most urgent one: what takes many places would wait for ever. */
@@ -70,6 +91,10 @@ export class Pool {
       next.start();
     }
   }
+}
+
+function isBefore(a: Claim, b: Claim): boolean {
+  return a.priority === b.priority ? a.turn < b.turn : a.priority > b.priority;
 }
 
 export type PoolName = 'jobs' | 'network' | 'disk' | 'cpu';
@@ -108,7 +133,7 @@ export class Pools {
   run<T>(
     pool: PoolName,
     priority: number,
-    work: (waitedMs: number) => Promise<T>,
+    work: (waitedMs: number, slot: Slot) => Promise<T>,
     demand: Demand = {},
   ): Promise<T> {
     const { cpus = 1, memory } = demand;
@@ -124,24 +149,53 @@ export class Pools {
     return this.#use;
   }
 
-  #measured<T>(pool: PoolName, places: number, work: (waitedMs: number) => Promise<T>): () => Promise<T> {
+  #measured<T>(
+    pool: PoolName,
+    places: number,
+    work: (waitedMs: number, slot: Slot) => Promise<T>,
+  ): (slot: Slot) => Promise<T> {
     const asked = performance.now();
-    return async () => {
+    return (slot) => {
       const use = this.#use.get(pool) ?? { pieces: 0, busyMs: 0, waitedMs: 0 };
       this.#use.set(pool, use);
-      const began = performance.now();
+      const waitedMs = performance.now() - asked;
       use.pieces += 1;
-      use.waitedMs += began - asked;
-      try {
-        return await work(began - asked);
-      } finally {
-        use.busyMs += (performance.now() - began) * places;
-      }
+      use.waitedMs += waitedMs;
+      return occupied(use, places, slot, (measured) => work(waitedMs, measured));
     };
   }
 
   close(reason: unknown): void {
     for (const pool of [...Object.values(this.#pools), this.#memory]) pool.close(reason);
+  }
+}
+
+/** Counts for how long work has its places, and those that it takes beside; it has none while it gives way. */
+async function occupied<T>(
+  use: PoolUse,
+  places: number,
+  slot: Slot,
+  work: (slot: Slot) => Promise<T>,
+): Promise<T> {
+  let since = performance.now();
+  const count = () => {
+    const now = performance.now();
+    const passed = now - since;
+    since = now;
+    return passed;
+  };
+  try {
+    return await work({
+      async giveWay() {
+        use.busyMs += count() * places;
+        await slot.giveWay().finally(() => {
+          use.waitedMs += count();
+        });
+      },
+      beside: (more) => slot.beside((another) => occupied(use, places, another, more)),
+    });
+  } finally {
+    use.busyMs += count() * places;
   }
 }
 

@@ -131,7 +131,7 @@ async function fetchContent(
       workspace,
       fetcher,
       signal,
-      pooled: (work) => pools.run('network', 0, work),
+      pooled: (work) => pools.run('network', 0, (_, slot) => work(slot)),
       onProgress: (done, total) => listener({ type: 'progress', node: name, done, total, unit: 'bytes' }),
       onPercent: (done) => listener({ type: 'progress', node: name, done, total: 100, unit: 'percent' }),
       onNotice: (message) => listener({ type: 'notice', node: name, message }),

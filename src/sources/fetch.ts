@@ -4,19 +4,21 @@ import { type FileHandle, rm } from 'node:fs/promises';
 import type { Env } from '../model/env.js';
 import { ResError } from '../model/error.js';
 import type { Mirror } from '../model/manifest.js';
-import type { ByteRange, ChunkSums } from '../store/chunks.js';
+import type { ChunkSums } from '../store/chunk-summer.js';
+import type { ByteRange } from '../store/chunks.js';
 import { ioError } from '../store/files.js';
-import { type Complete, download } from './download.js';
+import { download } from './download.js';
 import { byteLength } from './exchange.js';
 import type { Failure, Headers } from './failure.js';
 import { createHttpClient } from './http.js';
 import { copyLocalFile } from './local-file.js';
 import { openNetwork, stallTimeoutMs } from './network.js';
-import { openPartial, type Wanted, type Watcher, writeAll } from './partial.js';
+import { openPartial, type PartialFile, type Wanted, type Watcher, writeAll } from './partial.js';
 import { type Peeked, peek, type Span } from './peek.js';
 import { downloadRanges } from './ranges.js';
 import { redactUrl } from './redact.js';
-import { DEFAULT_RETRY, isFailure, type RetryPolicy } from './retry.js';
+import { type Complete, DEFAULT_RETRY, isFailure, type RetryPolicy } from './retry.js';
+import { SEGMENT_RULES, type SegmentRules, type Slot } from './segments.js';
 import type { FetchLocation, HttpClient } from './source.js';
 
 export interface FetchRequest {
@@ -31,6 +33,8 @@ export interface FetchRequest {
   readonly onNotice: (message: string) => void;
   /** Is told of every piece; of a local file nothing comes in pieces. */
   readonly watcher?: Watcher;
+  /** Its place among all downloads of a build: a large file may take more of them. */
+  readonly slot?: Slot;
   readonly signal: AbortSignal;
 }
 
@@ -90,6 +94,7 @@ export interface FetcherOptions extends Partial<RetryPolicy> {
   readonly mirrors: readonly Mirror[];
   /** ms without a byte after which a connection is given up and tried again; by default what RES_STALL_TIMEOUT says. */
   readonly stallMs?: number;
+  readonly segments?: SegmentRules;
   /** Of small requests, which belong to no file. */
   readonly onNotice?: (message: string) => void;
 }
@@ -143,7 +148,7 @@ export function createFetcher(o: FetcherOptions): Fetcher {
       for (let isSecond = false; ; isSecond = true) {
         const partial = await openPartial(r.partial, expected, r.signal, r.watcher);
         try {
-          const isThere = expected.sha256 !== undefined && partial.sha256() === expected.sha256;
+          const isThere = await isComplete(partial, expected);
           const result = isThere
             ? ({ kind: 'complete' } as const)
             : await download(partial, {
@@ -153,13 +158,16 @@ export function createFetcher(o: FetcherOptions): Fetcher {
                 network,
                 retry,
                 hasOther,
+                // What was joined wrongly once is joined no more.
+                ...(r.slot && !isSecond ? { slot: r.slot } : {}),
+                segments: o.segments ?? SEGMENT_RULES,
                 signal: r.signal,
                 onReceived,
                 onProgress: progress,
                 onNotice: r.onNotice,
               });
           if (isFailure(result) && result.wrongContent !== true) return result;
-          const content = { size: partial.size, sha256: partial.sha256(), chunks: partial.chunkSums() };
+          const content = await partial.sums();
           const wrong = isFailure(result) ? result : wrongContent(content, expected, place);
           if (wrong === undefined) {
             await partial.finish();
@@ -266,6 +274,12 @@ interface Content {
 interface Got {
   readonly kind: 'got';
   readonly content: Content;
+}
+
+/** What is as long as it should be; without a length any beginning may be all of it. */
+async function isComplete(partial: PartialFile, { sha256, size }: Wanted): Promise<boolean> {
+  if (sha256 === undefined || partial.size !== (size ?? partial.size)) return false;
+  return (await partial.sums()).sha256 === sha256;
 }
 
 function isFile({ url }: Place): boolean {

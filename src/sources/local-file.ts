@@ -1,10 +1,10 @@
 // file: URLs, with the manners of a download: copied (blocks shared where the file system can), never moved or linked.
-import { createHash } from 'node:crypto';
-import { chmod, open, rm, stat } from 'node:fs/promises';
+import { chmod, rm, stat } from 'node:fs/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { digestHex } from '../model/digest.js';
 import { ResError } from '../model/error.js';
-import { cloneOrCopy, errorCode, ioError } from '../store/files.js';
-import { readWhole } from './partial.js';
+import { cloneOrCopy, errorCode, fsyncFile, ioError } from '../store/files.js';
+import { digestFile } from '../store/hashing.js';
 import { interrupted } from './retry.js';
 
 export interface LocalCopy {
@@ -38,15 +38,9 @@ export async function copyLocalFile(
     });
     // The copy of a read-only file could not be resumed, checked or replaced like any other download.
     await chmod(to, 0o644);
-    const file = await open(to, 'r');
-    try {
-      const hash = createHash('sha256');
-      const size = await readWhole(file, (bytes) => hash.update(bytes), o.signal);
-      await file.sync();
-      return { size, sha256: hash.digest('hex') };
-    } finally {
-      await file.close();
-    }
+    const { digest, size } = await digestFile(to, 'sha256', { signal: o.signal });
+    await fsyncFile(to);
+    return { size, sha256: digestHex(digest) };
   } catch (error) {
     if (o.signal.aborted) throw interrupted();
     throw ioError(error, 'cannot write', to, total);

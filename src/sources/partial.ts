@@ -1,13 +1,14 @@
 // A download under way, on disk: what has arrived, and what must hold for the rest to be asked for. It survives kill -9;
 // nothing that was only remembered about its bytes is believed afterwards.
-import { createHash, type Hash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { uptime } from 'node:os';
 import { dirname } from 'node:path';
-import { ChunkSummer, type ChunkSums } from '../store/chunks.js';
 import { errorCode, ioError } from '../store/files.js';
+import { GrowingSums } from '../store/growing-sums.js';
 import { giveBack } from '../store/lent.js';
+import type { FileSums } from '../store/running-sums.js';
+import { ByteSet, type ByteSpan } from './byte-set.js';
 import { byteLength } from './exchange.js';
 import type { Headers } from './failure.js';
 import { redactUrl } from './redact.js';
@@ -30,21 +31,35 @@ export interface Watcher {
 
 /** Every function rejects with ResError `io` or `no-space`. */
 export interface PartialFile {
-  /** Bytes on disk. */
+  /** Bytes on disk from the beginning up to the first one that is missing. */
   readonly size: number;
+  /** Bytes on disk, those behind gaps included. */
+  readonly present: number;
   /** Whether its bytes may come from several answers: then a wrong sum can be the joint's fault. */
   readonly joined: boolean;
-  /** Hex, of the bytes there are. */
-  sha256(): string;
-  /** Of the bytes there are. */
-  chunkSums(): ChunkSums;
-  /** Headers that ask this URL for the rest; undefined when there is no safe way to join it to what is there. */
-  resume(url: string): Headers | undefined;
+  /** What is missing of `total` bytes, in order. */
+  gaps(total: number): readonly ByteSpan[];
+  /** Of the first `size` bytes. Rejects with ResError `io`, `interrupted`. */
+  sums(): Promise<FileSums>;
+  /**
+   * Headers that an answer from this URL must be asked for with to be joined to what is there, beside the range; undefined when there
+   * is no safe way to join it.
+   */
+  condition(url: string): Headers | undefined;
   /** Whether an answer from this URL with these headers continues the same content, as far as its validators tell. */
   continuedBy(url: string, headers: Headers): boolean;
   /** Notes where the next bytes come from, before any of them is written. */
   begin(url: string, headers: Headers): Promise<void>;
+  /** The next bytes behind the first `size`. */
   append(batch: readonly Uint8Array[]): Promise<void>;
+  /** From now on bytes may come behind gaps, and the notes say which there are. */
+  allowGaps(): Promise<void>;
+  /** Bytes of a gap, wherever they belong. */
+  write(position: number, batch: readonly Uint8Array[]): Promise<void>;
+  /** Brings the notes up to date with what is there behind gaps. */
+  note(): Promise<void>;
+  /** Gives up what is behind the first gap. */
+  closeGaps(): Promise<void>;
   /** Back to nothing. */
   restart(): Promise<void>;
   /** Makes the bytes durable and forgets the notes; then `close`. */
@@ -63,11 +78,11 @@ interface Note {
   readonly sha256?: string;
   /** Content-Encoding of the bytes, which are kept as they come; none as a rule, for none is asked for. */
   readonly encoding?: string;
+  /** Which bytes there are at least, where there may be gaps between them. */
+  readonly present?: readonly ByteSpan[];
 }
 
-const READ_BUFFER = 1024 * 1024;
-
-/** Opens or creates it, and hashes what is there. Rejects with ResError `io`, `no-space`, `interrupted`. */
+/** Opens or creates it. Rejects with ResError `io`, `no-space`. */
 export async function openPartial(
   path: string,
   wanted: Wanted,
@@ -75,12 +90,19 @@ export async function openPartial(
   watcher?: Watcher,
 ): Promise<PartialFile> {
   const notePath = `${path}.json`;
+  let present = new ByteSet();
+  /** Bytes from the beginning, without a gap. */
   let size = 0;
   const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
       return await work();
     } catch (error) {
-      throw ioError(error, 'cannot write', path, wanted.size === undefined ? undefined : wanted.size - size);
+      throw ioError(
+        error,
+        'cannot write',
+        path,
+        wanted.size === undefined ? undefined : wanted.size - present.size,
+      );
     }
   };
 
@@ -89,15 +111,30 @@ export async function openPartial(
     await mkdir(dirname(path), { recursive: true });
     return open(path, constants.O_RDWR | constants.O_CREAT);
   });
-  let hash: Hash = createHash('sha256');
-  let chunks = new ChunkSummer();
+  const sums = new GrowingSums(path, { chunks: true });
+  let noting: Promise<void> = Promise.resolve();
   let joined = false;
   let appending = false;
   let isOpen = true;
 
-  function sum(bytes: Uint8Array): void {
-    hash.update(bytes);
-    chunks.update(bytes);
+  function grow(span: ByteSpan): void {
+    present.add(span);
+    if (present.beginning === size) return;
+    size = present.beginning;
+    sums.reach(size);
+    watcher?.arrived(size);
+  }
+
+  /** Whole or not at all, one after the other. */
+  function writeNote(now: Note): Promise<void> {
+    note = now;
+    noting = noting.then(() =>
+      guarded(async () => {
+        await writeFile(`${notePath}.tmp`, JSON.stringify(now));
+        await rename(`${notePath}.tmp`, notePath);
+      }),
+    );
+    return noting;
   }
 
   async function restart(): Promise<void> {
@@ -105,8 +142,8 @@ export async function openPartial(
       await file.truncate(0);
       await rm(notePath, { force: true });
     });
-    hash = createHash('sha256');
-    chunks = new ChunkSummer();
+    sums.restart();
+    present = new ByteSet();
     size = 0;
     joined = false;
     note = undefined;
@@ -116,6 +153,7 @@ export async function openPartial(
   async function closeFile(): Promise<void> {
     if (!isOpen) return;
     isOpen = false;
+    sums.close();
     await guarded(() => file.close());
   }
 
@@ -131,9 +169,9 @@ export async function openPartial(
   try {
     const found = await guarded(() => file.stat());
     if (found.size > 0 && isWorthKeeping(found, note, wanted)) {
-      size = await guarded(() => readWhole(file, sum, signal));
       joined = true;
-      watcher?.arrived(size);
+      const noted = note?.present ?? [[0, found.size] as const];
+      for (const [start, end] of noted) grow([start, Math.min(end, found.size)]);
     } else {
       await restart();
     }
@@ -146,18 +184,25 @@ export async function openPartial(
     get size() {
       return size;
     },
+    get present() {
+      return present.size;
+    },
     get joined() {
       return joined;
     },
-    sha256: () => hash.copy().digest('hex'),
-    chunkSums: () => chunks.sums(),
-    resume(url) {
-      if (size === 0) return undefined;
-      const range = { range: `bytes=${size}-` };
-      if (note?.validator !== undefined && note.url === redactUrl(url))
-        return { ...range, 'if-range': note.validator };
+    gaps: (total) => present.gaps(total),
+    async sums() {
+      try {
+        return await sums.sums(signal);
+      } catch (error) {
+        if (signal.aborted) throw interrupted();
+        throw error;
+      }
+    },
+    condition(url) {
+      if (note?.validator !== undefined && note.url === redactUrl(url)) return { 'if-range': note.validator };
       // The whole is compared with its sum in the end, so that any server that has it will do.
-      return wanted.sha256 === undefined ? undefined : range;
+      return wanted.sha256 === undefined ? undefined : {};
     },
     continuedBy(url, headers) {
       // Compressed on the way, it is a piece of something else.
@@ -169,33 +214,37 @@ export async function openPartial(
     async begin(url, headers) {
       const validator = validatorOf(headers);
       const encoding = encodingOf(headers);
-      note = {
+      await writeNote({
         url: redactUrl(url),
         ...(validator === undefined ? {} : { validator }),
         ...(wanted.sha256 === undefined ? {} : { sha256: wanted.sha256 }),
         ...(encoding === undefined ? {} : { encoding }),
-      };
-      const text = JSON.stringify(note);
-      await guarded(async () => {
-        await writeFile(`${notePath}.tmp`, text);
-        await rename(`${notePath}.tmp`, notePath);
+        ...(note?.present === undefined ? {} : { present: present.spans }),
       });
-      appending = size > 0;
+      appending = present.size > 0;
     },
-    async append(batch) {
-      joined ||= appending;
-      appending = false;
-      const writing = guarded(() => writeAll(file, batch, size));
-      // Hashing goes on while the disk is busy.
-      for (const bytes of batch) sum(bytes);
-      await writing;
-      size += byteLength(batch);
-      for (const bytes of batch) giveBack(bytes);
-      watcher?.arrived(size);
+    append: (batch) => write(size, batch),
+    async allowGaps() {
+      if (!note) throw new Error('gaps in a file of nowhere');
+      joined = true;
+      await writeNote({ ...note, present: present.spans });
+    },
+    write,
+    async note() {
+      if (note?.present) await writeNote({ ...note, present: present.spans });
+    },
+    async closeGaps() {
+      if (!note?.present) return;
+      await guarded(() => file.truncate(size));
+      present = new ByteSet([[0, size]]);
+      const { present: _, ...rest } = note;
+      await writeNote(rest);
     },
     restart,
     async finish() {
       await guarded(async () => {
+        // Behind a gap there may once have been more than there was to come.
+        if (note?.present) await file.truncate(size);
         await file.sync();
         await rm(notePath, { force: true });
       });
@@ -203,11 +252,23 @@ export async function openPartial(
     },
     async close() {
       if (!isOpen) return;
-      if (size === 0) await remove();
-      else await closeFile();
+      if (present.size === 0) return remove();
+      if (note?.present) await writeNote({ ...note, present: present.spans });
+      await closeFile();
     },
     remove,
   };
+
+  async function write(position: number, batch: readonly Uint8Array[]): Promise<void> {
+    joined ||= appending;
+    appending = false;
+    const writing = guarded(() => writeAll(file, batch, position));
+    // What is short is summed meanwhile.
+    if (position === size) for (const bytes of batch) sums.pass(bytes);
+    await writing;
+    grow([position, position + byteLength(batch)]);
+    for (const bytes of batch) giveBack(bytes);
+  }
 }
 
 /**
@@ -255,28 +316,16 @@ async function readNote(path: string): Promise<Note | undefined> {
     ...('validator' in value && typeof value.validator === 'string' ? { validator: value.validator } : {}),
     ...('sha256' in value && typeof value.sha256 === 'string' ? { sha256: value.sha256 } : {}),
     ...('encoding' in value && typeof value.encoding === 'string' ? { encoding: value.encoding } : {}),
+    ...('present' in value ? { present: spansOf(value.present) } : {}),
   };
 }
 
-/** Reads the whole file, piece by piece; resolves to its size in bytes. */
-export async function readWhole(
-  file: FileHandle,
-  take: (bytes: Uint8Array) => void,
-  signal: AbortSignal,
-): Promise<number> {
-  let current = Buffer.allocUnsafe(READ_BUFFER);
-  let next = Buffer.allocUnsafe(READ_BUFFER);
-  let position = 0;
-  let { bytesRead } = await file.read(current, 0, READ_BUFFER, 0);
-  while (bytesRead > 0) {
-    if (signal.aborted) throw interrupted();
-    position += bytesRead;
-    const reading = file.read(next, 0, READ_BUFFER, position);
-    take(current.subarray(0, bytesRead));
-    ({ bytesRead } = await reading);
-    [current, next] = [next, current];
-  }
-  return position;
+function spansOf(value: unknown): readonly ByteSpan[] {
+  if (!Array.isArray(value)) return [];
+  return value.flatMap((span: unknown): ByteSpan[] => {
+    const [start, end]: readonly unknown[] = Array.isArray(span) ? span : [];
+    return Number.isSafeInteger(start) && Number.isSafeInteger(end) ? [[Number(start), Number(end)]] : [];
+  });
 }
 
 /** Writes all of it at `position`, or rejects with the system's error. */

@@ -1,13 +1,10 @@
 // Pieces out of a file at one http(s) address: what is damaged of a download is fetched, and not all of it. The ranges are
 // asked for one after another over one connection; each is worth the same patience as a download.
-import { ResError } from '../model/error.js';
 import type { ByteRange } from '../store/chunks.js';
-import { COMPLETE, type Complete } from './download.js';
-import { byteLength } from './exchange.js';
-import { type Failure, type Headers, networkFailure, statusFailure } from './failure.js';
+import { type Failure, type Headers, statusFailure } from './failure.js';
 import type { Network } from './network.js';
-import { redactUrl } from './redact.js';
-import { interrupted, type RetryPolicy, retrying } from './retry.js';
+import { contentRange, rangeHeader, takeRange, uselessAnswer } from './range.js';
+import { COMPLETE, type Complete, type RetryPolicy, retrying } from './retry.js';
 import { get } from './wire.js';
 
 export interface RangesDownload {
@@ -52,54 +49,32 @@ export async function downloadRanges(left: ByteRange[], o: RangesDownload): Prom
 
 /** The first range, or the rest of it. */
 async function attempt(left: ByteRange[], o: RangesDownload): Promise<Complete | Failure> {
-  const range = left[0];
-  if (!range) return COMPLETE;
-  const end = range.start + range.length;
+  const [first] = left;
+  if (!first) return COMPLETE;
+  const range = { start: first.start, end: first.start + first.length };
   const answer = await get(o.network, {
     url: o.url,
     ownHeaders: o.ownHeaders,
-    headers: { range: `bytes=${range.start}-${end - 1}` },
+    headers: rangeHeader(range),
     signal: o.signal,
   });
   if (answer.kind === 'failed') return answer;
   if (answer.status !== 206) {
     await answer.discard();
     return answer.status === 200 || answer.status === 416
-      ? useless(o, 'gives no parts of it')
+      ? uselessAnswer(o.url, 'gives no parts of it')
       : statusFailure(answer.status, answer.headers, answer.hop);
   }
-  const found = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(answer.headers['content-range'] ?? '');
-  const fits =
-    found !== null &&
-    Number(found[1]) === range.start &&
-    Number(found[2]) === end - 1 &&
-    (found[3] === '*' || Number(found[3]) === o.size);
-  if (!fits) {
+  const found = contentRange(answer.headers);
+  if (found?.start !== range.start || found.end !== range.end || (found.total ?? o.size) !== o.size) {
     await answer.discard();
-    return useless(o, 'gives other parts of it than those asked for');
+    return uselessAnswer(o.url, 'gives other parts of it than those asked for');
   }
-  let position = range.start;
-  try {
-    for await (const batch of answer.body) {
-      const arrived = byteLength(batch);
-      if (position + arrived > end) return useless(o, 'sent more than was asked for');
-      await o.write(position, batch);
-      position += arrived;
-      left[0] = { start: position, length: end - position };
-    }
-  } catch (error) {
-    if (o.signal.aborted) throw interrupted();
-    return networkFailure(error, answer.hop);
-  }
-  if (position === end) {
-    left.shift();
-    return COMPLETE;
-  }
-  const message = `${redactUrl(o.url)}: the answer ended after ${position - range.start} of ${range.length} bytes`;
-  return { kind: 'failed', error: new ResError('network', message), retry: 'yes' };
-}
-
-function useless(o: RangesDownload, what: string): Failure {
-  const error = new ResError('network', `${redactUrl(o.url)}: the server ${what}`);
-  return { kind: 'failed', error, retry: 'no' };
+  const end = await takeRange(answer, range, o);
+  left.splice(
+    0,
+    1,
+    ...(range.start < range.end ? [{ start: range.start, length: range.end - range.start }] : []),
+  );
+  return end;
 }

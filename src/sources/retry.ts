@@ -10,6 +10,13 @@ export interface RetryPolicy {
   readonly baseDelayMs: number;
 }
 
+/** All that was wanted is there. */
+export interface Complete {
+  readonly kind: 'complete';
+}
+
+export const COMPLETE: Complete = { kind: 'complete' };
+
 export const DEFAULT_RETRY: RetryPolicy = { retries: 5, baseDelayMs: 500 };
 
 const MAX_DELAY_MS = 30_000;

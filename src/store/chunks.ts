@@ -8,48 +8,14 @@ import { open, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { crcHex, sumHex } from '../model/crc.js';
+import { type ChunkSums, SUM_CHUNK } from './chunk-summer.js';
 import { errorCode, ioError } from './files.js';
 import { groupOf, makeStoreFolder, openToGroup } from './group.js';
-
-/** Bytes a sum; of the last one, what is left. */
-export const SUM_CHUNK = 1024 * 1024;
-
-export interface ChunkSums {
-  /** Bytes of the whole. */
-  readonly size: number;
-  /** CRC-32 of each SUM_CHUNK bytes, in order. */
-  readonly sums: readonly number[];
-}
 
 export interface ByteRange {
   /** Bytes. */
   readonly start: number;
   readonly length: number;
-}
-
-/** Takes in bytes that pass by. */
-export class ChunkSummer {
-  readonly #sums: number[] = [];
-  #size = 0;
-  #current = 0;
-
-  update(bytes: Uint8Array): void {
-    let taken = 0;
-    while (taken < bytes.length) {
-      const filled = this.#size % SUM_CHUNK;
-      const part = bytes.subarray(taken, taken + SUM_CHUNK - filled);
-      this.#current = crc32(part, filled === 0 ? 0 : this.#current);
-      this.#size += part.length;
-      taken += part.length;
-      if (this.#size % SUM_CHUNK === 0) this.#sums.push(this.#current);
-    }
-  }
-
-  /** Of the bytes so far. */
-  sums(): ChunkSums {
-    const size = this.#size;
-    return { size, sums: size % SUM_CHUNK === 0 ? [...this.#sums] : [...this.#sums, this.#current] };
-  }
 }
 
 /**

@@ -3,6 +3,8 @@ import { closeSync, ftruncateSync, open, rmSync, write, writeSync } from 'node:f
 import { promisify } from 'node:util';
 
 export interface SparseWriter {
+  /** Bytes from the beginning that are in the file; a hole at their end may not be yet, and is when it is closed. */
+  readonly written: number;
   /** Takes the next bytes; the chunk may be reused once the promise is fulfilled. Rejects with the system's error. */
   write(chunk: Uint8Array): Promise<void>;
   /** Writes what is left and sets the length; does not sync. */
@@ -33,17 +35,21 @@ export async function openSparseWriter(path: string): Promise<SparseWriter> {
   let filled = 0;
   /** Where `filling` begins in the file; a multiple of BUFFER. */
   let position = 0;
+  let written = 0;
   let open_ = true;
   // One write is under way while the next buffer fills: producer and disk overlap.
   let underWay: Promise<unknown> = Promise.resolve();
 
   async function flush(): Promise<void> {
     await underWay;
-    const job = writeBlocks(fd, filling.subarray(0, filled), position);
+    const end = position + filled;
+    const job = writeBlocks(fd, filling.subarray(0, filled), position).then(() => {
+      written = end;
+    });
     // A failure is seen by the next await of `underWay`; until then it must not count as unhandled.
     job.catch(() => undefined);
     underWay = job;
-    position += filled;
+    position = end;
     filled = 0;
     [filling, spare] = [spare, filling];
   }
@@ -57,6 +63,9 @@ export async function openSparseWriter(path: string): Promise<SparseWriter> {
   }
 
   return {
+    get written() {
+      return written;
+    },
     async write(chunk) {
       let taken = 0;
       while (taken < chunk.length) {

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { machineMemory, Pool, Pools, poolLimits } from '../../src/execute/pools.js';
 import { ResError } from '../../src/model/error.js';
+import type { Slot } from '../../src/sources/segments.js';
 
 /** A piece of work that ends when the test says so. */
 function gate() {
@@ -115,6 +116,108 @@ describe('a pool', () => {
     const pool = new Pool(1);
     await expect(pool.run(0, () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
     await expect(pool.run(0, async () => 'next')).resolves.toBe('next');
+  });
+
+  it('lets who gives way wait for what is more urgent, and for nothing else', async () => {
+    const pool = new Pool(1);
+    const order: string[] = [];
+    const begun = gate();
+    const holder = pool.run(5, async (slot) => {
+      begun.open();
+      await Promise.resolve();
+      order.push('holder begins');
+      await slot.giveWay();
+      order.push('holder goes on');
+    });
+    await begun.opened;
+    const waiters = [9, 5, 1].map((priority) =>
+      pool.run(priority, async () => {
+        order.push(`${priority}`);
+      }),
+    );
+    await Promise.all([holder, ...waiters]);
+    expect(order).toEqual(['holder begins', '9', 'holder goes on', '5', '1']);
+  });
+
+  it('gives places beside in the turn of the first one', async () => {
+    const pool = new Pool(1);
+    const order: string[] = [];
+    let beside: Promise<void> | undefined;
+    const first = pool.run(0, async (slot) => {
+      beside = slot.beside(async () => {
+        order.push('beside the first');
+      });
+    });
+    const later = pool.run(0, async () => {
+      order.push('later');
+    });
+    await Promise.all([first, later]);
+    await beside;
+    expect(order).toEqual(['beside the first', 'later']);
+  });
+
+  it('that is closed gives no place beside, and none again', async () => {
+    const pool = new Pool(1);
+    const reason = new Error('over');
+    const inner = gate();
+    let ran = false;
+    const holder = pool.run(0, async (slot) => {
+      const beside = slot.beside(async () => {
+        ran = true;
+      });
+      const urgent = pool.run(9, () => inner.opened);
+      const back = slot.giveWay();
+      await Promise.resolve();
+      pool.close(reason);
+      inner.open();
+      await urgent;
+      await beside;
+      return back;
+    });
+    await expect(holder).rejects.toBe(reason);
+    expect(ran).toBe(false);
+  });
+
+  it('never has more at work than its limit, whoever gives way or takes places beside', async () => {
+    const step = fc.record({ priority: fc.nat(3), beside: fc.nat(3), ways: fc.nat(3) });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 4 }),
+        fc.array(step, { maxLength: 8 }),
+        async (limit, steps) => {
+          const pool = new Pool(limit);
+          let running = 0;
+          let most = 0;
+          let done = 0;
+          const busy = async (slot: Slot, ways: number): Promise<void> => {
+            for (let way = 0; ; way++) {
+              most = Math.max(most, ++running);
+              await new Promise((resolve) => setImmediate(resolve));
+              running--;
+              if (way === ways) break;
+              await slot.giveWay();
+            }
+            done++;
+          };
+          await Promise.all(
+            steps.map(({ priority, beside, ways }) =>
+              pool.run(priority, async (slot) => {
+                const more = Array.from({ length: beside }, () =>
+                  slot.beside((another) => busy(another, ways)),
+                );
+                await busy(slot, ways);
+                // Its place is free for those that it asked for.
+                void Promise.all(more);
+              }),
+            ),
+          );
+          await pool.run(-1, async () => undefined);
+          await pool.run(-1, async () => undefined, limit);
+          expect(most).toBeLessThanOrEqual(limit);
+          expect(done).toBe(steps.reduce((sum, { beside }) => sum + 1 + beside, 0));
+        },
+      ),
+    );
   });
 });
 

@@ -10,15 +10,17 @@ import { bench, content, onCleanup, server, sha256, tempDir } from './harness.js
 const FETCH = fileURLToPath(new URL('../../src/sources/fetch.ts', import.meta.url));
 
 /** A process of its own that fetches, as `res` would. */
-function fetchingProcess(dir: string, request: object): ChildProcess {
+function fetchingProcess(dir: string, request: object, options: object = {}): ChildProcess {
   const entry = join(dir, 'child.ts');
   const program = join(dir, 'child.cjs');
   writeFileSync(
     entry,
     `import { createFetcher } from ${JSON.stringify(FETCH)};
-     const request = JSON.parse(process.argv[2]);
+     const [request, options] = process.argv.slice(2).map((text) => JSON.parse(text));
      const quiet = { onProgress: () => {}, onNotice: () => {}, signal: new AbortController().signal };
-     createFetcher({ env: {}, mirrors: [] }).fetch({ ...request, ...quiet });`,
+     let places = 3;
+     const slot = { giveWay: async () => {}, beside: async (work) => { if (places-- > 0) await work(slot); } };
+     createFetcher({ env: {}, mirrors: [], ...options }).fetch({ ...request, ...quiet, slot });`,
   );
   buildSync({
     entryPoints: [entry],
@@ -28,7 +30,9 @@ function fetchingProcess(dir: string, request: object): ChildProcess {
     format: 'cjs',
     logLevel: 'error',
   });
-  const child = spawn(process.execPath, [program, JSON.stringify(request)], { stdio: 'inherit' });
+  const child = spawn(process.execPath, [program, JSON.stringify(request), JSON.stringify(options)], {
+    stdio: 'inherit',
+  });
   onCleanup(() => void child.kill('SIGKILL'));
   return child;
 }
@@ -55,4 +59,31 @@ describe('a process killed in mid-download', () => {
       expect(readFileSync(b.partial).equals(bytes)).toBe(true);
     });
   }
+
+  it('leaves what came behind gaps too', async () => {
+    const s = await server();
+    const bytes = content(6_000_000);
+    const file = await s.file('a', bytes);
+    // The second segment never comes, and what is behind it does.
+    s.fault(file, { bytesPerSecond: 1_000_000 }, { stall: { after: 20_000 } });
+    s.faultAlways(file, { bytesPerSecond: 1_000_000 });
+    const dir = tempDir();
+    const expected = { sha256: sha256(bytes), size: bytes.length };
+    const segments = { first: 100_000, worthMs: 0 };
+    const b = bench({ segments }, dir);
+    const request = { location: { urls: [file.url] }, partial: b.partial, expected };
+    const child = fetchingProcess(dir, request, { segments });
+    while (s.bytesSent(file) < 3_000_000) await delay(10);
+    child.kill('SIGKILL');
+    await new Promise((resolve) => child.once('exit', resolve));
+    const { present } = JSON.parse(readFileSync(`${b.partial}.json`, 'utf8'));
+    expect(present.length).toBeGreaterThan(1);
+
+    s.faultAlways(file, {});
+    const got = await b.fetch(file.url, { expected });
+    expect(got).toMatchObject(expected);
+    // Over one connection only the beginning counts.
+    expect(got.downloadedBytes).toBe(bytes.length - present[0][1]);
+    expect(readFileSync(b.partial).equals(bytes)).toBe(true);
+  });
 });

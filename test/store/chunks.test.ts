@@ -3,15 +3,8 @@ import { mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import {
-  ChunkSummer,
-  type ChunkSums,
-  chunkSumsPath,
-  damagedRanges,
-  readChunkSums,
-  recordChunkSums,
-  SUM_CHUNK,
-} from '../../src/store/chunks.js';
+import { ChunkSummer, type ChunkSums, SUM_CHUNK } from '../../src/store/chunk-summer.js';
+import { chunkSumsPath, damagedRanges, readChunkSums, recordChunkSums } from '../../src/store/chunks.js';
 import { seededBytes } from '../rig/random.js';
 import { tempDir } from './temp.js';
 

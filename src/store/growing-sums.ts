@@ -1,0 +1,119 @@
+// The plain sums of a file that is being written, worked out while it grows. The first bytes are summed as they pass; what is
+// longer is read again, from the system's memory, by a thread of its own (sums-reader.ts): the sum of a stream can only be computed in order, and
+// would keep the thread that moves all bytes busy for as long as they take to unpack.
+import { open } from 'node:fs/promises';
+import { ioError } from './files.js';
+import { type FileSums, RunningSums, type WantedSums } from './running-sums.js';
+import { SumsThread } from './sums-thread.js';
+
+/** Bytes that are summed as they pass: to start a thread takes longer than to sum these. */
+const IN_PASSING = 16 * 1024 * 1024;
+const READ_BUFFER = 1024 * 1024;
+
+/** One for all files, for as long as the process lives: it sums as fast as most of what it reads comes. */
+let thread: SumsThread | undefined;
+
+export class GrowingSums {
+  readonly #path: string;
+  readonly #wanted: WantedSums;
+  /** Until there are too many bytes for it, or some that did not pass. */
+  #passing: RunningSums | undefined;
+  #size = 0;
+  /** What the thread knows the file by. */
+  #id: number | undefined;
+
+  /** @param path of the file, which is there before `reach` tells of bytes that did not pass */
+  constructor(path: string, wanted: WantedSums) {
+    this.#path = path;
+    this.#wanted = wanted;
+    this.#passing = new RunningSums(wanted);
+  }
+
+  /** The next bytes; they need not be in the file yet. The piece may be reused at once. */
+  pass(bytes: Uint8Array): void {
+    if (this.#passing === undefined) return;
+    if (this.#passing.size + bytes.length > IN_PASSING) this.#passing = undefined;
+    else this.#passing.update(bytes);
+  }
+
+  /** So many bytes from the beginning are in the file, and stay as they are. */
+  reach(size: number): void {
+    this.#size = size;
+    if (this.#passing !== undefined && size <= this.#passing.size) return;
+    this.#passing = undefined;
+    thread ??= new SumsThread();
+    this.#id ??= thread.open(this.#path, this.#wanted);
+    thread.reach(this.#id, size);
+  }
+
+  /** Of the bytes that `reach` told of. Rejects with ResError `io`, or with the signal's reason. */
+  async sums(signal?: AbortSignal): Promise<FileSums> {
+    if (this.#passing !== undefined) {
+      if (this.#passing.size !== this.#size) throw new Error('bytes passed that never came into the file');
+      return this.#passing.sums();
+    }
+    try {
+      const known = this.#id === undefined ? undefined : await unlessAborted(thread?.ask(this.#id), signal);
+      return known ?? (await readSums(this.#path, this.#size, this.#wanted, signal));
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw ioError(error, 'cannot read', this.#path);
+    }
+  }
+
+  /** Nothing that was told of holds any more. */
+  restart(): void {
+    this.close();
+    this.#passing = new RunningSums(this.#wanted);
+    this.#size = 0;
+  }
+
+  close(): void {
+    if (this.#id !== undefined) thread?.close(this.#id);
+    this.#id = undefined;
+  }
+}
+
+/** What goes on is not waited for. */
+async function unlessAborted<T>(
+  work: Promise<T> | undefined,
+  signal: AbortSignal | undefined,
+): Promise<T | undefined> {
+  if (!signal) return work;
+  signal.throwIfAborted();
+  let stop = (): void => undefined;
+  const stopped = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason);
+    signal.addEventListener('abort', stop, { once: true });
+  });
+  try {
+    return await Promise.race([work, stopped]);
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+async function readSums(
+  path: string,
+  size: number,
+  wanted: WantedSums,
+  signal: AbortSignal | undefined,
+): Promise<FileSums> {
+  const running = new RunningSums(wanted);
+  const file = await open(path, 'r');
+  try {
+    const buffer = Buffer.allocUnsafe(READ_BUFFER);
+    while (running.size < size) {
+      signal?.throwIfAborted();
+      const length = Math.min(READ_BUFFER, size - running.size);
+      const { bytesRead } = await file.read(buffer, 0, length, running.size);
+      // What a sparse file lacks at its end is a hole.
+      running.update(
+        bytesRead > 0 ? buffer.subarray(0, bytesRead) : buffer.fill(0, 0, length).subarray(0, length),
+      );
+    }
+  } finally {
+    await file.close();
+  }
+  return running.sums();
+}
