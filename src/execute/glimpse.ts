@@ -14,6 +14,7 @@ import type { DetailedPlan } from '../plan/plan.js';
 import { makerOf, makingBy } from '../plan/registry.js';
 import type { Workspace } from '../plan/workspace.js';
 import type { Fetcher } from '../sources/fetch.js';
+import { arrivedBytes } from '../sources/partial.js';
 import { peekFile, type Span } from '../sources/peek.js';
 import type { FetchLocation } from '../sources/source.js';
 import { diskUsage } from '../store/disk-usage.js';
@@ -263,13 +264,11 @@ class Glimpses {
       const found = held && (await peekAt(held.path, span));
       if (found) return found.bytes;
     }
-    const partial = await peekAt(partialPath(this.#workspace, identity, files, files.indexOf(file)), span);
-    const enough =
-      partial &&
-      ('first' in span
-        ? partial.bytes.length === Math.min(span.first, size ?? span.first)
-        : partial.size === size);
-    return enough ? partial.bytes : undefined;
+    const path = partialPath(this.#workspace, identity, files, files.indexOf(file));
+    const needed = 'first' in span ? Math.min(span.first, size ?? span.first) : (size ?? undefined);
+    // Without gaps, which would be read as zeros.
+    if (needed === undefined || arrivedBytes(path).beginning < needed) return undefined;
+    return (await peekAt(path, span))?.bytes;
   }
 
   async #asked(

@@ -9,6 +9,7 @@ import type { Step } from '../model/plan.js';
 import type { SpaceEstimate } from '../model/report.js';
 import { pinnedEntry } from '../plan/assess.js';
 import type { Workspace } from '../plan/workspace.js';
+import { arrivedBytes } from '../sources/partial.js';
 import { diskUsage } from '../store/disk-usage.js';
 import { bytesText, freeBytes, mountPoint } from '../store/files.js';
 import { partialPath } from './download.js';
@@ -61,8 +62,7 @@ function addDownload(workspace: Workspace, needs: Needs, node: Node, { downloadB
   const { partial } = workspace.paths;
   const place = placeOf(workspace, node);
   if (downloadBytes === null) needs.isUnknown(place);
-  else if (needs.areOne(partial, place))
-    needs.add(place, downloadBytes - arrivedBytes(workspace, node), true);
+  else if (needs.areOne(partial, place)) needs.add(place, downloadBytes - bytesHere(workspace, node), true);
   else {
     needs.add(place, downloadBytes, true);
     for (const size of fileSizes(workspace, node)) needs.pass(partial, size);
@@ -96,14 +96,14 @@ function fileSizes(workspace: Workspace, node: Node): readonly number[] {
 }
 
 /** Bytes of a download that an earlier build left on disk. */
-function arrivedBytes(workspace: Workspace, { name }: Node): number {
+function bytesHere(workspace: Workspace, { name }: Node): number {
   return remoteNodes(workspace, [name])
     .flatMap(({ identity }) =>
       (workspace.lock.get(identity)?.files ?? []).map((_, i, files) =>
         partialPath(workspace, identity, files, i),
       ),
     )
-    .reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0);
+    .reduce((sum, path) => sum + arrivedBytes(path).size, 0);
 }
 
 class Needs {

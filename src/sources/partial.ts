@@ -1,6 +1,6 @@
 // A download under way, on disk: what has arrived, and what must hold for the rest to be asked for. It survives kill -9;
 // nothing that was only remembered about its bytes is believed afterwards.
-import { constants } from 'node:fs';
+import { constants, existsSync, readFileSync, statSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { uptime } from 'node:os';
 import { dirname } from 'node:path';
@@ -170,8 +170,7 @@ export async function openPartial(
     const found = await guarded(() => file.stat());
     if (found.size > 0 && isWorthKeeping(found, note, wanted)) {
       joined = true;
-      const noted = note?.present ?? [[0, found.size] as const];
-      for (const [start, end] of noted) grow([start, Math.min(end, found.size)]);
+      for (const span of arrivedOf(note, found.size).spans) grow(span);
     } else {
       await restart();
     }
@@ -300,14 +299,22 @@ function encodingOf(headers: Headers): string | undefined {
   return encoding === '' || encoding === 'identity' ? undefined : encoding;
 }
 
-/** A note that cannot be read was torn by a crash: as good as none. */
 async function readNote(path: string): Promise<Note | undefined> {
+  try {
+    return parseNote(await readFile(path, 'utf8'));
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** One that cannot be read was torn by a crash: as good as none. */
+function parseNote(text: string): Note | undefined {
   let value: unknown;
   try {
-    value = JSON.parse(await readFile(path, 'utf8'));
-  } catch (error) {
-    if (error instanceof SyntaxError || errorCode(error) === 'ENOENT') return undefined;
-    throw error;
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
   }
   if (typeof value !== 'object' || value === null || !('url' in value) || typeof value.url !== 'string')
     return undefined;
@@ -326,6 +333,22 @@ function spansOf(value: unknown): readonly ByteSpan[] {
     const [start, end]: readonly unknown[] = Array.isArray(span) ? span : [];
     return Number.isSafeInteger(start) && Number.isSafeInteger(end) ? [[Number(start), Number(end)]] : [];
   });
+}
+
+/** For estimates: what has arrived of a download at `path`, as far as that can be read. */
+export function arrivedBytes(path: string): ByteSet {
+  try {
+    const { size } = statSync(path);
+    const notePath = `${path}.json`;
+    return arrivedOf(existsSync(notePath) ? parseNote(readFileSync(notePath, 'utf8')) : undefined, size);
+  } catch {
+    return new ByteSet();
+  }
+}
+
+function arrivedOf(note: Note | undefined, size: number): ByteSet {
+  const spans = note?.present ?? [[0, size] as const];
+  return new ByteSet(spans.map(([start, end]) => [start, Math.min(end, size)]));
 }
 
 /** Writes all of it at `position`, or rejects with the system's error. */
