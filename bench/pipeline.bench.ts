@@ -15,12 +15,12 @@ import {
 } from './main-job.js';
 import {
   type Contender,
-  flushDisk,
   installed,
   type Outcome,
   race,
   ran,
   seconds,
+  settleMachine,
   versions,
 } from './measure.js';
 import { gunzip, RES, shell } from './peers.js';
@@ -50,7 +50,7 @@ export async function run(options: BenchOptions): Promise<Section> {
   const job = await makeJob(options.folder, JOB_SIZES[options.size]);
   const service = await serveJob(job);
   const work = join(options.folder, 'pipeline');
-  const settle = options.size === 'tiny' ? () => undefined : flushDisk;
+  const settle = options.size === 'tiny' ? () => undefined : settleMachine;
   try {
     const contenders = contendersOf(job, service, work);
     options.say('full speed');

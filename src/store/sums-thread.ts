@@ -64,8 +64,10 @@ export class SumsThread {
     });
   }
 
+  /** Who still waits for its sums is to read the file. */
   close(id: number): void {
     this.#tell({ is: 'close', id });
+    this.#take({ id });
   }
 
   #tell(order: SumsOrder): void {
