@@ -8,14 +8,32 @@ export const MAX_DEPTH = 64;
 /** Of one file; what comes after them is mostly their consequence. */
 const MAX_SYNTAX_ERRORS = 20;
 
-export function compose(source: SourceText): { document: Document.Parsed } | { problems: readonly Diagnostic[] } {
-  const { text, locate } = source;
+export interface Composed {
+  readonly document: Document.Parsed;
+  /** There is nothing in it that has to do with other parts of a text: tags, anchors, aliases, `? ` and the like. */
+  readonly plain: boolean;
+}
+
+/** @param part what to read as if it were all, with the place in the source that its first code unit has */
+export function compose(
+  source: SourceText,
+  part = { text: source.text, offset: 0 },
+): Composed | { readonly problems: readonly Diagnostic[] } {
+  const { locate } = source;
+  const { text, offset } = part;
   const tokens: CST.Token[] = [];
   const parser = new Parser();
+  parser.offset = offset;
   // Step by step, as depth must be known before the composer, which recurses, sees the tokens.
   let lastQuote = 0;
+  let plain = true;
+  let isText = false;
   for (const lexeme of new Lexer().lex(text)) {
-    if (lexeme.startsWith('"') || lexeme.startsWith("'")) lastQuote = parser.offset;
+    const first = lexeme.charAt(0);
+    if (first === '"' || first === "'") lastQuote = parser.offset;
+    if (!isText && NOT_PLAIN.has(first) && lexeme !== '-' && !(lexeme === '---' && parser.offset === 0))
+      plain = false;
+    isText = lexeme === TEXT_FOLLOWS;
     for (const token of parser.next(lexeme)) tokens.push(token);
     if (parser.stack.length > 2 * MAX_DEPTH) {
       return { problems: [tooDeep(locate(parser.offset - 1, parser.offset))] };
@@ -29,7 +47,7 @@ export function compose(source: SourceText): { document: Document.Parsed } | { p
     resolveKnownTags: false,
     prettyErrors: false,
   });
-  const [document, second] = composer.compose(tokens, true, text.length);
+  const [document, second] = composer.compose(tokens, true, offset + text.length);
   if (!document) return { problems: [] };
   const faults = [...document.errors, ...document.warnings].sort((a, b) => a.pos[0] - b.pos[0]);
   if (faults.length > 0) return { problems: syntaxProblems(source, faults, lastQuote) };
@@ -38,8 +56,13 @@ export function compose(source: SourceText): { document: Document.Parsed } | { p
     const problem = { message: 'the file has more than one YAML document', location: locate(at, at + 1) };
     return { problems: [{ ...problem, hint: 'take out the line `---` between them' }] };
   }
-  return { document };
+  return { document, plain };
 }
+
+/** The lexer's mark before a text without quotes, which may begin with anything. */
+const TEXT_FOLLOWS = '\u001f';
+/** What other lexemes begin with that are not plain: `---` within a text too, but not the `-` of a list. */
+const NOT_PLAIN: ReadonlySet<string> = new Set(['&', '*', '!', '?', '%', '-', '.', '\ufeff']);
 
 interface SyntaxFault {
   readonly pos: readonly [number, number];

@@ -1,32 +1,36 @@
-// A long text cut before entries of the maps at its top, so that a piece of it can be read without the others. What it cuts need
-// not be YAML: who reads the pieces sees whether they are what they look like.
+// A long text cut before entries of the maps at its top, so that a piece of it can be read without the others. The text need not
+// be what it looks like here: that is for the reader of the pieces to see.
 
 export interface Piece {
-  /** Code units of the whole text. Lines are never cut. */
+  /** Code units of the text; lines stay whole. */
   readonly start: number;
   readonly end: number;
-  /** The key at the top, somewhere before the piece, that the first lines of the piece stand under. */
+  /** The last key at the top before the piece, when the piece begins with an entry under it that is not the first. */
   readonly under: string | undefined;
 }
 
-/** @param size of each piece but the last, at least, in code units */
+const KEY = '([A-Za-z0-9_][\\w.-]*):(?=[ \\r\\n])';
+
+/** @param size code units that a piece has at least, but for the last */
 export function cut(text: string, size: number): readonly Piece[] {
-  const indent = /\n( +)[A-Za-z0-9_][\w.-]*:[ \r\n]/.exec(text)?.[1] ?? '';
-  const entry = new RegExp(`(^|\\n)(?:${indent})?([A-Za-z0-9_][\\w.-]*):(?=[ \\r\\n])`, 'g');
+  // Most likely the same for all entries.
+  const indent = new RegExp(`\\n( +)${KEY}`).exec(text)?.[1] ?? '';
+  const line = new RegExp(`(^|\\n)(${indent})?${KEY}`, 'g');
   const pieces: Piece[] = [];
   let start = 0;
   let under: string | undefined;
-  let section: string | undefined;
-  for (let match = entry.exec(text); match; match = entry.exec(text)) {
-    const [, newline = '', key] = match;
-    const line = match.index + newline.length;
-    const inSection = text[line] === ' ';
-    if (line - start >= size && !(inSection && section === undefined)) {
-      pieces.push({ start, end: line, under });
-      start = line;
-      under = inSection ? section : undefined;
+  let top: string | undefined;
+  let entered: string | undefined;
+  for (let match = line.exec(text); match; match = line.exec(text)) {
+    const [, newline = '', indented, key] = match;
+    const at = match.index + newline.length;
+    if (at - start >= size && (indented ? entered : top) !== undefined) {
+      pieces.push({ start, end: at, under });
+      start = at;
+      under = indented ? entered : undefined;
     }
-    if (!inSection) section = key;
+    if (!indented) top = key;
+    entered = indented ? top : undefined;
   }
   pieces.push({ start, end: text.length, under });
   return pieces;

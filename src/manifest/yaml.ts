@@ -1,19 +1,26 @@
 // YAML text -> plain values, with the way back from any value to its place in the text.
-import { type Alias, isAlias, isMap, isScalar, isSeq, type Node, type ParsedNode } from 'yaml';
+import { type Alias, isAlias, isMap, isScalar, isSeq, type Node, type YAMLMap } from 'yaml';
 import type { Diagnostic, Location } from '../model/diagnostic.js';
-import type { Json } from '../model/json.js';
+import { isJsonObject, type Json } from '../model/json.js';
 import { compose, MAX_DEPTH, tooDeep } from './compose.js';
+import { cut, type Piece } from './pieces.js';
 import type { SourceText } from './text.js';
 
 /** Values that aliases may stand for, together: an alias bomb stands for billions. */
 const MAX_ALIASED = 100_000;
+/** Code units of a long text that are read at a time: what is shown of it costs as much. */
+const PIECE_SIZE = 4 * 1024;
+/** A text that is no longer than that many pieces is read whole. */
+const MIN_PIECES = 16;
 
 export type Path = readonly (string | number)[];
 
 /** A place in the tree: a value with the key it stands under. */
 export interface Place {
-  readonly key?: Node;
+  readonly key?: Node | undefined;
   readonly value: Node | null;
+  /** Of a map that may stand in several pieces of the text: all its entries, of which `value` has the first. */
+  readonly entries?: ReadonlyMap<string, Place> | undefined;
 }
 
 export interface YamlTree {
@@ -27,8 +34,18 @@ export interface YamlTree {
   readonly aliases: ReadonlyMap<Alias, Node>;
 }
 
-/** Never throws: what is wrong is in `problems`. Keys are taken as text; duplicate keys, tags and cycles are problems. */
-export function parseYaml(source: SourceText): YamlTree {
+type Aliased = Pick<YamlTree, 'aliases'>;
+
+/**
+ * Never throws: what is wrong is in `problems`. Keys are taken as text; duplicate keys, tags and cycles are problems.
+ * @param pieceSize code units
+ */
+export function parseYaml(source: SourceText, pieceSize = PIECE_SIZE): YamlTree {
+  const isLong = source.text.length > MIN_PIECES * pieceSize;
+  return (isLong ? readPieces(source, cut(source.text, pieceSize)) : undefined) ?? readWhole(source);
+}
+
+function readWhole(source: SourceText): YamlTree {
   const nothing = { source, value: null, root: { value: null }, broken: true, aliases: new Map() };
   const composed = compose(source);
   if (!('document' in composed)) return { ...nothing, problems: composed.problems };
@@ -49,7 +66,7 @@ export function placeAt(tree: YamlTree, start: Place, path: Path): Place {
 }
 
 /** The place of what `path` names below `start`, if there is such a value. */
-export function findPlace(tree: YamlTree, start: Place, path: Path): Place | undefined {
+export function findPlace(tree: Aliased, start: Place, path: Path): Place | undefined {
   let place: Place | undefined = start;
   for (const step of path) place = place && childOf(tree, place, step);
   return place;
@@ -64,6 +81,7 @@ export function itemsOf(tree: YamlTree, place: Place): Place[] | undefined {
 
 /** The entries of a map in their order, each name once. Empty for what is no map. */
 export function entriesOf(tree: YamlTree, place: Place): [name: string, place: Place][] {
+  if (place.entries) return [...place.entries];
   const node = resolveAlias(tree, place.value);
   if (!isMap(node)) return [];
   const entries = new Map<string, Place>();
@@ -111,6 +129,121 @@ export function textOf(tree: YamlTree, place: Place): string | undefined {
   return node.source ?? String(node.value);
 }
 
+/** A map at the top, as far as it has been read. */
+interface Section {
+  readonly name: string;
+  /** In which its entries begin; undefined where they cannot stand in several pieces. */
+  readonly column: number | undefined;
+  readonly fields: Record<string, Json>;
+  readonly places: Map<string, Place>;
+}
+
+/**
+ * Of each piece, only the values are kept. Undefined for a text that has something wrong in it or is not plain: what is wrong and
+ * what it means may depend on the whole.
+ */
+function readPieces(source: SourceText, pieces: readonly Piece[]): YamlTree | undefined {
+  const reader = new PieceReader(source, pieces);
+  const value: Record<string, Json> = {};
+  const places = new Map<string, Place>();
+  const root = new PiecePlace(reader, 0, [], places);
+  const tree = { source, value, root, problems: [], broken: false, aliases: NO_ALIASES };
+  let section: Section | undefined;
+  for (const [i, { under }] of pieces.entries()) {
+    const map = reader.read(i);
+    if (!map || (i === 0 && columnOf(source, map) !== 0)) return undefined;
+    const converted = convert(source, map);
+    if (converted.problems.length > 0 || !isJsonObject(converted.value)) return undefined;
+    let goesOn = under !== undefined;
+    for (const [name, place] of entriesOf(tree, { value: map })) {
+      const content = converted.value[name] ?? null;
+      const column = columnOf(source, place.value);
+      if (goesOn) {
+        if (section?.name !== under || column === undefined || column !== section?.column) return undefined;
+        goesOn = false;
+      } else {
+        if (places.has(name)) return undefined;
+        section = { name, column, fields: {}, places: new Map() };
+        const isSection = isJsonObject(content);
+        value[name] = isSection ? section.fields : content;
+        places.set(name, new PiecePlace(reader, i, [name], isSection ? section.places : undefined));
+      }
+      if (!isJsonObject(content)) continue;
+      for (const [entry] of entriesOf(tree, place)) {
+        if (section.places.has(entry)) return undefined;
+        section.fields[entry] = content[entry] ?? null;
+        section.places.set(entry, new PiecePlace(reader, i, [name, entry]));
+      }
+    }
+  }
+  return tree;
+}
+
+/** The column in which the entries of a block map begin, from 0; undefined for what is no such map. */
+function columnOf({ text }: SourceText, node: Node | null): number | undefined {
+  const first = isMap(node) && !node.flow ? node.items[0]?.key : undefined;
+  const at = isNode(first) ? first.range?.[0] : undefined;
+  return at === undefined ? undefined : at - text.lastIndexOf('\n', at - 1) - 1;
+}
+
+const NO_ALIASES: YamlTree['aliases'] = new Map();
+
+/** Composes one piece at a time. */
+class PieceReader {
+  readonly #source: SourceText;
+  readonly #pieces: readonly Piece[];
+  #last: { readonly index: number; readonly map: YAMLMap | undefined } | undefined;
+
+  constructor(source: SourceText, pieces: readonly Piece[]) {
+    this.#source = source;
+    this.#pieces = pieces;
+  }
+
+  /** The map that a piece is, under the key that it belongs under; undefined when it is no map, has an error, or is not plain. */
+  read(index: number): YAMLMap | undefined {
+    if (this.#last?.index !== index) this.#last = { index, map: this.#compose(index) };
+    return this.#last.map;
+  }
+
+  #compose(index: number): YAMLMap | undefined {
+    const { start, end, under } = this.#pieces[index] ?? { start: 0, end: 0, under: undefined };
+    const head = under === undefined ? '' : `${under}:\n`;
+    const text = head + this.#source.text.slice(start, end);
+    const composed = compose(this.#source, { text, offset: start - head.length });
+    if (!('document' in composed) || !composed.plain) return undefined;
+    const { contents } = composed.document;
+    return isMap(contents) ? contents : undefined;
+  }
+}
+
+/** A place that is looked up in its piece when it is asked for. */
+class PiecePlace implements Place {
+  readonly #reader: PieceReader;
+  readonly #piece: number;
+  readonly #path: Path;
+  readonly entries: ReadonlyMap<string, Place> | undefined;
+
+  constructor(reader: PieceReader, piece: number, path: Path, entries?: ReadonlyMap<string, Place>) {
+    this.#reader = reader;
+    this.#piece = piece;
+    this.#path = path;
+    this.entries = entries;
+  }
+
+  get key(): Node | undefined {
+    return this.#find()?.key;
+  }
+
+  get value(): Node | null {
+    return this.#find()?.value ?? null;
+  }
+
+  #find(): Place | undefined {
+    const value = this.#reader.read(this.#piece) ?? null;
+    return findPlace({ aliases: NO_ALIASES }, { value }, this.#path);
+  }
+}
+
 interface Converted {
   readonly value: Json;
   readonly problems: readonly Diagnostic[];
@@ -120,7 +253,7 @@ interface Converted {
 }
 
 /** One pass in the order of the text, so that an alias finds the anchor last set before it. */
-function convert(source: SourceText, contents: ParsedNode | null): Converted {
+function convert(source: SourceText, contents: Node | null): Converted {
   const problems: Diagnostic[] = [];
   const aliases = new Map<Alias, Node>();
   /** `value` is undefined while the anchored node is under way: an alias in it would be itself. */
@@ -232,7 +365,8 @@ function keyText(key: Node | null): string | undefined {
   return typeof key.source === 'string' && key.source !== '' ? key.source : undefined;
 }
 
-function childOf(tree: YamlTree, place: Place, step: string | number): Place | undefined {
+function childOf(tree: Aliased, place: Place, step: string | number): Place | undefined {
+  if (place.entries) return typeof step === 'string' ? place.entries.get(step) : undefined;
   const node = resolveAlias(tree, place.value);
   if (isSeq(node)) {
     const item = node.items[Number(step)];
@@ -245,7 +379,7 @@ function childOf(tree: YamlTree, place: Place, step: string | number): Place | u
   return undefined;
 }
 
-function resolveAlias(tree: YamlTree, node: Node | null): Node | null {
+function resolveAlias(tree: Aliased, node: Node | null): Node | null {
   return isAlias(node) ? (tree.aliases.get(node) ?? null) : node;
 }
 
