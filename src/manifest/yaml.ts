@@ -8,7 +8,7 @@ import type { SourceText } from './text.js';
 
 /** Values that aliases may stand for, together: an alias bomb stands for billions. */
 const MAX_ALIASED = 100_000;
-/** Code units of a long text that are read at a time: what is shown of it costs as much. */
+/** Code units of a long text that are read at a time, and again for a place in them. */
 const PIECE_SIZE = 4 * 1024;
 /** A text that is no longer than that many pieces is read whole. */
 const MIN_PIECES = 16;
@@ -42,7 +42,8 @@ type Aliased = Pick<YamlTree, 'aliases'>;
  */
 export function parseYaml(source: SourceText, pieceSize = PIECE_SIZE): YamlTree {
   const isLong = source.text.length > MIN_PIECES * pieceSize;
-  return (isLong ? readPieces(source, cut(source.text, pieceSize)) : undefined) ?? readWhole(source);
+  const pieces = isLong ? cut(source.text, pieceSize) : [];
+  return (pieces.length > 1 ? readPieces(source, pieces) : undefined) ?? readWhole(source);
 }
 
 function readWhole(source: SourceText): YamlTree {

@@ -185,7 +185,7 @@ const spoilt = fc
   );
 
 const sourceOf = (text: string) => sourceText('/w/resources.yaml', 'resources.yaml', text, '');
-const parse = (text: string, size: number) => parseYaml(sourceOf(text), size);
+const parse = (text: string, size?: number) => parseYaml(sourceOf(text), size);
 
 /** Every path of a value, and some that lead nowhere. */
 function pathsOf(value: Json, path: Path = []): Path[] {
@@ -244,6 +244,23 @@ describe('a text in pieces', () => {
       fc.property(spoilt, fc.integer({ min: 1, max: 10 }), (text, size) => void sameInPieces(text, size)),
       { numRuns: 1000 },
     );
+  });
+
+  it('is a long one with nothing in it that depends on the rest', () => {
+    const entry = (i: number) => `  t${i}:\n    merge: [a, b]\n    output: o/${i}\n`;
+    const entries = Array.from({ length: 3000 }, (_, i) => entry(i)).join('');
+    const long = `---\nres: 1\ntargets:\n${entries}`;
+    expect(inPieces(parse(long))).toBe(true);
+    expect(inPieces(parse(`targets:\n${entry(1)}`))).toBe(false);
+    for (const odd of [
+      '  x: &x a\n',
+      '  x: !!str a\n',
+      '  ? x\n  : a\n',
+      'targets: {}\n',
+      '  t1: {}\n',
+      '  x: [\n',
+    ])
+      expect([odd, inPieces(parse(long + odd))]).toEqual([odd, false]);
   });
 });
 
