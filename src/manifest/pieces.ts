@@ -9,10 +9,14 @@ export interface Piece {
   readonly under: string | undefined;
 }
 
-const KEY = '([A-Za-z0-9_][\\w.-]*):(?=[ \\r\\n])';
+const KEY = '([A-Za-z0-9_][\\w.-]*):(?=[ \\n])';
 
-/** @param size code units that a piece has at least, but for the last */
+/**
+ * A text with tabs or carriage returns is left in one piece: whether such white space is wrong can depend on what comes after it.
+ * @param size code units that a piece has at least, but for the last
+ */
 export function cut(text: string, size: number): readonly Piece[] {
+  if (/[\t\r]/.test(text)) return [{ start: 0, end: text.length, under: undefined }];
   // Most likely the same for all entries.
   const indent = new RegExp(`\\n( +)${KEY}`).exec(text)?.[1] ?? '';
   const line = new RegExp(`(^|\\n)(${indent})?${KEY}`, 'g');

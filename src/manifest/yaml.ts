@@ -21,6 +21,8 @@ export interface Place {
   readonly value: Node | null;
   /** Of a map that may stand in several pieces of the text: all its entries, of which `value` has the first. */
   readonly entries?: ReadonlyMap<string, Place> | undefined;
+  /** All numbers, true and false in it are known to be written as `String` gives them: nobody need look. */
+  readonly literal?: boolean;
 }
 
 export interface YamlTree {
@@ -147,7 +149,7 @@ function readPieces(source: SourceText, pieces: readonly Piece[]): YamlTree | un
   const reader = new PieceReader(source, pieces);
   const value: Record<string, Json> = {};
   const places = new Map<string, Place>();
-  const root = new PiecePlace(reader, 0, [], places);
+  const root = new PiecePlace(reader, 0, [], false, places);
   const tree = { source, value, root, problems: [], broken: false, aliases: NO_ALIASES };
   let section: Section | undefined;
   for (const [i, { under }] of pieces.entries()) {
@@ -167,13 +169,13 @@ function readPieces(source: SourceText, pieces: readonly Piece[]): YamlTree | un
         section = { name, column, fields: {}, places: new Map() };
         const isSection = isJsonObject(content);
         value[name] = isSection ? section.fields : content;
-        places.set(name, new PiecePlace(reader, i, [name], isSection ? section.places : undefined));
+        places.set(name, new PiecePlace(reader, i, [name], false, isSection ? section.places : undefined));
       }
       if (!isJsonObject(content)) continue;
       for (const [entry] of entriesOf(tree, place)) {
         if (section.places.has(entry)) return undefined;
         section.fields[entry] = content[entry] ?? null;
-        section.places.set(entry, new PiecePlace(reader, i, [name, entry]));
+        section.places.set(entry, new PiecePlace(reader, i, [name, entry], converted.literal));
       }
     }
   }
@@ -217,31 +219,42 @@ class PieceReader {
   }
 }
 
-/** A place that is looked up in its piece when it is asked for. */
+/** A place that is looked up in its piece when it is first asked for. Then it keeps what stands there, and not the rest of the piece. */
 class PiecePlace implements Place {
   readonly #reader: PieceReader;
   readonly #piece: number;
   readonly #path: Path;
+  readonly literal: boolean;
   readonly entries: ReadonlyMap<string, Place> | undefined;
+  #found: Place | undefined;
 
-  constructor(reader: PieceReader, piece: number, path: Path, entries?: ReadonlyMap<string, Place>) {
+  constructor(
+    reader: PieceReader,
+    piece: number,
+    path: Path,
+    literal: boolean,
+    entries?: ReadonlyMap<string, Place>,
+  ) {
     this.#reader = reader;
     this.#piece = piece;
     this.#path = path;
+    this.literal = literal;
     this.entries = entries;
   }
 
   get key(): Node | undefined {
-    return this.#find()?.key;
+    return this.#find().key;
   }
 
   get value(): Node | null {
-    return this.#find()?.value ?? null;
+    return this.#find().value;
   }
 
-  #find(): Place | undefined {
+  #find(): Place {
+    if (this.#found) return this.#found;
     const value = this.#reader.read(this.#piece) ?? null;
-    return findPlace({ aliases: NO_ALIASES }, { value }, this.#path);
+    this.#found = findPlace({ aliases: NO_ALIASES }, { value }, this.#path) ?? { value: null };
+    return this.#found;
   }
 }
 
@@ -249,6 +262,8 @@ interface Converted {
   readonly value: Json;
   readonly problems: readonly Diagnostic[];
   readonly aliases: ReadonlyMap<Alias, Node>;
+  /** As of a place. */
+  readonly literal: boolean;
   /** Too large or too deep to go on with. */
   readonly bomb: boolean;
 }
@@ -262,6 +277,7 @@ function convert(source: SourceText, contents: Node | null): Converted {
   let count = 0;
   let aliased = 0;
   let deep = false;
+  let literal = true;
 
   const complain = (node: Node | null, message: string, hint?: string) => {
     const location = locateNode(source, node);
@@ -312,7 +328,11 @@ function convert(source: SourceText, contents: Node | null): Converted {
   };
 
   const visitContent = (node: Node, depth: number): Json => {
-    if (isScalar(node)) return visitScalar(node, node.value);
+    if (isScalar(node)) {
+      const { value, source: written } = node;
+      if (typeof value !== 'string' && value !== null && written !== String(value)) literal = false;
+      return visitScalar(node, value);
+    }
     if (isSeq(node)) return node.items.map((item) => visit(isNode(item) ? item : null, depth + 1));
     if (!isMap(node)) return null;
     const fields: Record<string, Json> = {};
@@ -356,7 +376,7 @@ function convert(source: SourceText, contents: Node | null): Converted {
   };
 
   const value = visit(contents, 0);
-  return { value, problems, aliases, bomb: aliased > MAX_ALIASED || deep };
+  return { value, problems, aliases, literal, bomb: aliased > MAX_ALIASED || deep };
 }
 
 /** A key as it is written: `1.10` is no number here. */

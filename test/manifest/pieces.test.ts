@@ -5,6 +5,7 @@ import { cut } from '../../src/manifest/pieces.js';
 import { sourceText } from '../../src/manifest/text.js';
 import {
   entriesOf,
+  findPlace,
   itemsOf,
   locateFragment,
   locateKey,
@@ -23,6 +24,7 @@ const VALUES = [
   ' x',
   ' 1',
   ' 1.10',
+  ' [True, false, 0x1F, -0, 1.5]',
   ' null',
   ' ""',
   ' "a\\n#b"',
@@ -224,7 +226,21 @@ const inPieces = (tree: YamlTree) => tree.root.entries !== undefined;
 function sameInPieces(text: string, size: number): boolean {
   const tree = parse(text, size);
   expect(known(tree)).toEqual(known(parse(text, WHOLE)));
+  for (const path of pathsOf(tree.value)) {
+    const value = valueAt(tree.value, path);
+    if (typeof value !== 'number' && typeof value !== 'boolean') continue;
+    if (placeAt(tree, tree.root, path.slice(0, 2)).literal)
+      expect(textOf(tree, placeAt(tree, tree.root, path))).toBe(String(value));
+  }
   return inPieces(tree);
+}
+
+function valueAt(value: Json | undefined, path: Path): Json | undefined {
+  return path.reduce<Json | undefined>(
+    (at, step) =>
+      isJsonArray(at) ? at[Number(step)] : isJsonObject(at) && Object.hasOwn(at, step) ? at[step] : undefined,
+    value,
+  );
 }
 
 describe('a text in pieces', () => {
@@ -252,6 +268,9 @@ describe('a text in pieces', () => {
     const long = `---\nres: 1\ntargets:\n${entries}`;
     expect(inPieces(parse(long))).toBe(true);
     expect(inPieces(parse(`targets:\n${entry(1)}`))).toBe(false);
+    const numbers = parse(`${long}  x: 1.5\n  y: 1\n${entries.replaceAll('t', 'u')}  z: 1.50\n`);
+    const isLiteral = (name: string) => findPlace(numbers, numbers.root, ['targets', name])?.literal;
+    expect(['x', 'y', 'z'].map(isLiteral)).toEqual([true, true, false]);
     for (const odd of [
       '  x: &x a\n',
       '  x: !!str a\n',
