@@ -142,40 +142,41 @@ interface Section {
 }
 
 /**
- * Of each piece, only the values are kept. Undefined for a text that has something wrong in it or is not plain: what is wrong and
+ * Of each piece, only the values are kept; for a place in it, it is read again, once. Undefined for a text that has something wrong in it or is not plain: what is wrong and
  * what it means may depend on the whole.
  */
 function readPieces(source: SourceText, pieces: readonly Piece[]): YamlTree | undefined {
-  const reader = new PieceReader(source, pieces);
   const value: Record<string, Json> = {};
   const places = new Map<string, Place>();
-  const root = new PiecePlace(reader, 0, [], false, places);
+  const readers = pieces.map((piece) => onceOnly(() => composePiece(source, piece)));
+  const root = new PiecePlace(readers[0], [], false, places);
   const tree = { source, value, root, problems: [], broken: false, aliases: NO_ALIASES };
   let section: Section | undefined;
-  for (const [i, { under }] of pieces.entries()) {
-    const map = reader.read(i);
+  for (const [i, piece] of pieces.entries()) {
+    const map = composePiece(source, piece);
     if (!map || (i === 0 && columnOf(source, map) !== 0)) return undefined;
     const converted = convert(source, map);
     if (converted.problems.length > 0 || !isJsonObject(converted.value)) return undefined;
-    let goesOn = under !== undefined;
+    let goesOn = piece.under !== undefined;
     for (const [name, place] of entriesOf(tree, { value: map })) {
       const content = converted.value[name] ?? null;
       const column = columnOf(source, place.value);
       if (goesOn) {
-        if (section?.name !== under || column === undefined || column !== section?.column) return undefined;
+        if (section?.name !== piece.under || column === undefined || column !== section?.column)
+          return undefined;
         goesOn = false;
       } else {
         if (places.has(name)) return undefined;
         section = { name, column, fields: {}, places: new Map() };
         const isSection = isJsonObject(content);
         value[name] = isSection ? section.fields : content;
-        places.set(name, new PiecePlace(reader, i, [name], false, isSection ? section.places : undefined));
+        places.set(name, new PiecePlace(readers[i], [name], false, isSection ? section.places : undefined));
       }
       if (!isJsonObject(content)) continue;
       for (const [entry] of entriesOf(tree, place)) {
         if (section.places.has(entry)) return undefined;
         section.fields[entry] = content[entry] ?? null;
-        section.places.set(entry, new PiecePlace(reader, i, [name, entry], converted.literal));
+        section.places.set(entry, new PiecePlace(readers[i], [name, entry], converted.literal));
       }
     }
   }
@@ -191,70 +192,55 @@ function columnOf({ text }: SourceText, node: Node | null): number | undefined {
 
 const NO_ALIASES: YamlTree['aliases'] = new Map();
 
-/** Composes one piece at a time. */
-class PieceReader {
-  readonly #source: SourceText;
-  readonly #pieces: readonly Piece[];
-  #last: { readonly index: number; readonly map: YAMLMap | undefined } | undefined;
-
-  constructor(source: SourceText, pieces: readonly Piece[]) {
-    this.#source = source;
-    this.#pieces = pieces;
-  }
-
-  /** The map that a piece is, under the key that it belongs under; undefined when it is no map, has an error, or is not plain. */
-  read(index: number): YAMLMap | undefined {
-    if (this.#last?.index !== index) this.#last = { index, map: this.#compose(index) };
-    return this.#last.map;
-  }
-
-  #compose(index: number): YAMLMap | undefined {
-    const { start, end, under } = this.#pieces[index] ?? { start: 0, end: 0, under: undefined };
-    const head = under === undefined ? '' : `${under}:\n`;
-    const text = head + this.#source.text.slice(start, end);
-    const composed = compose(this.#source, { text, offset: start - head.length });
-    if (!('document' in composed) || !composed.plain) return undefined;
-    const { contents } = composed.document;
-    return isMap(contents) ? contents : undefined;
-  }
+/** The map that a piece is, with the key that it belongs under; undefined when it is no map, has an error, or is not plain. */
+function composePiece(source: SourceText, { start, end, under }: Piece): YAMLMap | undefined {
+  const head = under === undefined ? '' : `${under}:\n`;
+  const text = head + source.text.slice(start, end);
+  const composed = compose(source, { text, offset: start - head.length });
+  if (!('document' in composed) || !composed.plain) return undefined;
+  const { contents } = composed.document;
+  return isMap(contents) ? contents : undefined;
 }
 
-/** A place that is looked up in its piece when it is first asked for. Then it keeps what stands there, and not the rest of the piece. */
+function onceOnly<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}
+
+/** A place that is looked up in its piece when it is asked for. */
 class PiecePlace implements Place {
-  readonly #reader: PieceReader;
-  readonly #piece: number;
+  readonly #read: (() => YAMLMap | undefined) | undefined;
   readonly #path: Path;
   readonly literal: boolean;
   readonly entries: ReadonlyMap<string, Place> | undefined;
-  #found: Place | undefined;
 
+  /** @param read the piece */
   constructor(
-    reader: PieceReader,
-    piece: number,
+    read: (() => YAMLMap | undefined) | undefined,
     path: Path,
     literal: boolean,
     entries?: ReadonlyMap<string, Place>,
   ) {
-    this.#reader = reader;
-    this.#piece = piece;
+    this.#read = read;
     this.#path = path;
     this.literal = literal;
     this.entries = entries;
   }
 
   get key(): Node | undefined {
-    return this.#find().key;
+    return this.#find()?.key;
   }
 
   get value(): Node | null {
-    return this.#find().value;
+    return this.#find()?.value ?? null;
   }
 
-  #find(): Place {
-    if (this.#found) return this.#found;
-    const value = this.#reader.read(this.#piece) ?? null;
-    this.#found = findPlace({ aliases: NO_ALIASES }, { value }, this.#path) ?? { value: null };
-    return this.#found;
+  #find(): Place | undefined {
+    const value = this.#read?.() ?? null;
+    return findPlace({ aliases: NO_ALIASES }, { value }, this.#path);
   }
 }
 

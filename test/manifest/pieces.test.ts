@@ -247,7 +247,7 @@ describe('a text in pieces', () => {
   it('says what it says as a whole', () => {
     let cuts = 0;
     fc.assert(
-      fc.property(right, fc.integer({ min: 1, max: 20 }), (text, size) => {
+      fc.property(right, fc.integer({ min: 1, max: 8 }), (text, size) => {
         if (sameInPieces(text, size)) cuts += 1;
       }),
       { numRuns: 300 },
