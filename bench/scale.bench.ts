@@ -1,6 +1,6 @@
 // Graphs of many small nodes: nothing to do, one source changed, and the commands that only look, with one graph ten times the
 // size of the other, against tools with the same graph.
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { hasVersion, type LayeredGraph, layeredGraph, type Tool, writeGraph, writeSource } from './graph.js';
@@ -117,7 +117,7 @@ export async function run(options: BenchOptions): Promise<Section> {
       table(
         ['memory, MiB', ...heads],
         rows
-          .filter(({ what }) => what === NOTHING || what === CHANGED)
+          .filter(({ what }) => [NOTHING, CHANGED, EDITED].includes(what))
           .map(({ tool, what, outcomes }) => [
             `${tool}: ${what}`,
             ...sizes.map(
@@ -133,6 +133,7 @@ export async function run(options: BenchOptions): Promise<Section> {
 const FULL = 'full build';
 const NOTHING = 'nothing to do';
 const CHANGED = 'one source changed';
+const EDITED = 'status, manifest changed';
 
 function usable({ tool, needs = [] }: Peer): boolean {
   return [tool, ...needs].every(installed);
@@ -189,6 +190,9 @@ async function measureRes(graph: LayeredGraph, options: BenchOptions, add: Add):
     ];
     for (const [name, outcome] of await race(contenders, { runs })) add(name, outcome);
     add(CHANGED, await withChange(place, graph, { ...build, name: CHANGED }, { runs, tickMs: undefined }));
+    const before = () => appendFileSync(join(place, 'resources.yaml'), '#\n');
+    for (const [name, outcome] of await race([{ ...look(EDITED, ['status']), before }], { runs }))
+      add(name, outcome);
   } finally {
     if (cache === undefined) rmSync(place, { recursive: true, force: true });
   }

@@ -64,6 +64,9 @@ async function bundle(root, outdir) {
     bundle: true,
     splitting: true,
     packages: 'bundle',
+    // Its build for Node asks for an environment variable, a system call of sorts, at each of the text's tokens; and as CommonJS,
+    // all of it would be bundled.
+    alias: { yaml: join(root, 'node_modules/yaml/browser/dist/index.js') },
     platform: 'node',
     target: 'node20',
     format: 'esm',

@@ -1,4 +1,4 @@
-// A graph as text and back, so that a manifest that did not change need not be parsed again: YAML takes a hundred times as long.
+// A graph as text and back, so that a manifest that did not change need not be parsed again: YAML takes many times as long.
 //
 // Nodes are told by their number in the order of the manifest. Where things stand in the manifest is not in the text: it is asked
 // for only in complaints.

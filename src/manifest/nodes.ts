@@ -297,19 +297,19 @@ function readWhen(
   const { tree, place } = written;
   for (const [name, value] of Object.entries(when)) {
     const path = ['variants', row, 'when', name];
-    const at = placeAt(tree, place, path);
+    const at = () => placeAt(tree, place, path);
     const text = textAt(written, value, path);
     const param = params.get(name);
     const allowed = param?.declaration.enum;
     if (!param) {
       const hint = suggest(name, params.keys(), 'params');
-      const problem = { message: `there is no param \`${name}\``, location: locateKey(tree, at) };
+      const problem = { message: `there is no param \`${name}\``, location: locateKey(tree, at()) };
       complain(hint === undefined ? problem : { ...problem, hint });
     } else if (allowed && !allowed.includes(text)) {
       const hint = suggest(text, allowed) ?? `it can be ${oneOf(allowed)}`;
       complain({
         message: `\`${text}\` is not one of the values of \`${name}\``,
-        location: locateValue(tree, at),
+        location: locateValue(tree, at()),
         hint,
       });
     }
@@ -320,5 +320,6 @@ function readWhen(
 
 /** A value that is text whatever YAML takes it for: `1.10` as it is written. */
 function textAt({ tree, place }: Written, value: Json, path: readonly (string | number)[]): string {
-  return typeof value === 'string' ? value : (textOf(tree, placeAt(tree, place, path)) ?? String(value));
+  if (typeof value === 'string' || place.literal) return String(value);
+  return textOf(tree, placeAt(tree, place, path)) ?? String(value);
 }

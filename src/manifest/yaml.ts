@@ -1,36 +1,28 @@
 // YAML text -> plain values, with the way back from any value to its place in the text.
-import {
-  type Alias,
-  Composer,
-  type CST,
-  type Document,
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  Lexer,
-  type Node,
-  type ParsedNode,
-  Parser,
-  type YAMLParseError,
-} from 'yaml';
+import { type Alias, isAlias, isMap, isScalar, isSeq, type Node, type YAMLMap } from 'yaml';
 import type { Diagnostic, Location } from '../model/diagnostic.js';
-import type { Json } from '../model/json.js';
+import { isJsonObject, type Json } from '../model/json.js';
+import { compose, MAX_DEPTH, tooDeep } from './compose.js';
+import { cut, type Piece } from './pieces.js';
 import type { SourceText } from './text.js';
 
-/** Levels of maps and lists in each other. Far more than a manifest has, and few enough to walk by recursion. */
-const MAX_DEPTH = 64;
 /** Values that aliases may stand for, together: an alias bomb stands for billions. */
 const MAX_ALIASED = 100_000;
-/** Of one file; what comes after them is mostly their consequence. */
-const MAX_SYNTAX_ERRORS = 20;
+/** Code units of a long text that are read at a time, and again for a place in them. */
+const PIECE_SIZE = 4 * 1024;
+/** A text that is no longer than that many pieces is read whole. */
+const MIN_PIECES = 16;
 
 export type Path = readonly (string | number)[];
 
 /** A place in the tree: a value with the key it stands under. */
 export interface Place {
-  readonly key?: Node;
+  readonly key?: Node | undefined;
   readonly value: Node | null;
+  /** Of a map that may stand in several pieces of the text: all its entries, of which `value` has the first. */
+  readonly entries?: ReadonlyMap<string, Place> | undefined;
+  /** All numbers, true and false in it are known to be written as `String` gives them: nobody need look. */
+  readonly literal?: boolean;
 }
 
 export interface YamlTree {
@@ -44,8 +36,19 @@ export interface YamlTree {
   readonly aliases: ReadonlyMap<Alias, Node>;
 }
 
-/** Never throws: what is wrong is in `problems`. Keys are taken as text; duplicate keys, tags and cycles are problems. */
-export function parseYaml(source: SourceText): YamlTree {
+type Aliased = Pick<YamlTree, 'aliases'>;
+
+/**
+ * Never throws: what is wrong is in `problems`. Keys are taken as text; duplicate keys, tags and cycles are problems.
+ * @param pieceSize code units
+ */
+export function parseYaml(source: SourceText, pieceSize = PIECE_SIZE): YamlTree {
+  const isLong = source.text.length > MIN_PIECES * pieceSize;
+  const pieces = isLong ? cut(source.text, pieceSize) : [];
+  return (pieces.length > 1 ? readPieces(source, pieces) : undefined) ?? readWhole(source);
+}
+
+function readWhole(source: SourceText): YamlTree {
   const nothing = { source, value: null, root: { value: null }, broken: true, aliases: new Map() };
   const composed = compose(source);
   if (!('document' in composed)) return { ...nothing, problems: composed.problems };
@@ -66,7 +69,7 @@ export function placeAt(tree: YamlTree, start: Place, path: Path): Place {
 }
 
 /** The place of what `path` names below `start`, if there is such a value. */
-export function findPlace(tree: YamlTree, start: Place, path: Path): Place | undefined {
+export function findPlace(tree: Aliased, start: Place, path: Path): Place | undefined {
   let place: Place | undefined = start;
   for (const step of path) place = place && childOf(tree, place, step);
   return place;
@@ -81,6 +84,7 @@ export function itemsOf(tree: YamlTree, place: Place): Place[] | undefined {
 
 /** The entries of a map in their order, each name once. Empty for what is no map. */
 export function entriesOf(tree: YamlTree, place: Place): [name: string, place: Place][] {
+  if (place.entries) return [...place.entries];
   const node = resolveAlias(tree, place.value);
   if (!isMap(node)) return [];
   const entries = new Map<string, Place>();
@@ -128,169 +132,130 @@ export function textOf(tree: YamlTree, place: Place): string | undefined {
   return node.source ?? String(node.value);
 }
 
-function compose(source: SourceText): { document: Document.Parsed } | { problems: readonly Diagnostic[] } {
-  const { text, locate } = source;
-  const tokens: CST.Token[] = [];
-  const parser = new Parser();
-  // Step by step, as depth must be known before the composer, which recurses, sees the tokens.
-  let lastQuote = 0;
-  for (const lexeme of new Lexer().lex(text)) {
-    if (lexeme.startsWith('"') || lexeme.startsWith("'")) lastQuote = parser.offset;
-    for (const token of parser.next(lexeme)) tokens.push(token);
-    if (parser.stack.length > 2 * MAX_DEPTH) {
-      return { problems: [tooDeep(locate(parser.offset - 1, parser.offset))] };
+/** A map at the top, as far as it has been read. */
+interface Section {
+  readonly name: string;
+  /** In which its entries begin; undefined where they cannot stand in several pieces. */
+  readonly column: number | undefined;
+  readonly fields: Record<string, Json>;
+  readonly places: Map<string, Place>;
+}
+
+/**
+ * Of each piece only the values are kept; for a place in it, it is read again, once. Undefined for a text that has something wrong
+ * in it or is not plain: what is wrong and what it means may depend on the whole.
+ */
+function readPieces(source: SourceText, pieces: readonly Piece[]): YamlTree | undefined {
+  const value: Record<string, Json> = {};
+  const places = new Map<string, Place>();
+  const readers = pieces.map((piece) => onceOnly(() => composePiece(source, piece)));
+  const root = new PiecePlace(readers[0], [], false, places);
+  const tree = { source, value, root, problems: [], broken: false, aliases: NO_ALIASES };
+  let section: Section | undefined;
+  for (const [i, piece] of pieces.entries()) {
+    const map = composePiece(source, piece);
+    if (!map || (i === 0 && columnOf(source, map) !== 0)) return undefined;
+    const converted = convert(source, map);
+    if (converted.problems.length > 0 || !isJsonObject(converted.value)) return undefined;
+    let goesOn = piece.under !== undefined;
+    for (const [name, place] of entriesOf(tree, { value: map })) {
+      const content = converted.value[name] ?? null;
+      const column = columnOf(source, place.value);
+      if (goesOn) {
+        if (section?.name !== piece.under || column === undefined || column !== section?.column)
+          return undefined;
+        goesOn = false;
+      } else {
+        if (places.has(name)) return undefined;
+        section = { name, column, fields: {}, places: new Map() };
+        const isSection = isJsonObject(content);
+        value[name] = isSection ? section.fields : content;
+        places.set(name, new PiecePlace(readers[i], [name], false, isSection ? section.places : undefined));
+      }
+      if (!isJsonObject(content)) continue;
+      for (const [entry] of entriesOf(tree, place)) {
+        if (section.places.has(entry)) return undefined;
+        section.fields[entry] = content[entry] ?? null;
+        section.places.set(entry, new PiecePlace(readers[i], [name, entry], converted.literal));
+      }
     }
   }
-  for (const token of parser.end()) tokens.push(token);
-  // `uniqueKeys` compares every key with every other; convert() does it in one pass.
-  const composer = new Composer({
-    version: '1.2',
-    uniqueKeys: false,
-    resolveKnownTags: false,
-    prettyErrors: false,
-  });
-  const [document, second] = composer.compose(tokens, true, text.length);
-  if (!document) return { problems: [] };
-  const faults = [...document.errors, ...document.warnings].sort((a, b) => a.pos[0] - b.pos[0]);
-  if (faults.length > 0) return { problems: syntaxProblems(source, faults, lastQuote) };
-  if (second) {
-    const at = second.range[0];
-    const problem = { message: 'the file has more than one YAML document', location: locate(at, at + 1) };
-    return { problems: [{ ...problem, hint: 'take out the line `---` between them' }] };
+  return tree;
+}
+
+/** The column in which the entries of a block map begin, from 0; undefined for what is no such map. */
+function columnOf({ text }: SourceText, node: Node | null): number | undefined {
+  const first = isMap(node) && !node.flow ? node.items[0]?.key : undefined;
+  const at = isNode(first) ? first.range?.[0] : undefined;
+  return at === undefined ? undefined : at - text.lastIndexOf('\n', at - 1) - 1;
+}
+
+const NO_ALIASES: YamlTree['aliases'] = new Map();
+
+/** The map that a piece is, with the key that it belongs under; undefined when it is no map, has an error, or is not plain. */
+function composePiece(source: SourceText, { start, end, under }: Piece): YAMLMap | undefined {
+  const head = under === undefined ? '' : `${under}:\n`;
+  const text = head + source.text.slice(start, end);
+  const composed = compose(source, { text, offset: start - head.length });
+  if (!('document' in composed) || !composed.plain) return undefined;
+  const { contents } = composed.document;
+  return isMap(contents) ? contents : undefined;
+}
+
+function onceOnly<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}
+
+/** A place that is looked up in its piece when it is asked for. */
+class PiecePlace implements Place {
+  readonly #read: (() => YAMLMap | undefined) | undefined;
+  readonly #path: Path;
+  readonly literal: boolean;
+  readonly entries: ReadonlyMap<string, Place> | undefined;
+
+  /** @param read the piece */
+  constructor(
+    read: (() => YAMLMap | undefined) | undefined,
+    path: Path,
+    literal: boolean,
+    entries?: ReadonlyMap<string, Place>,
+  ) {
+    this.#read = read;
+    this.#path = path;
+    this.literal = literal;
+    this.entries = entries;
   }
-  return { document };
-}
 
-interface SyntaxFault {
-  readonly pos: readonly [number, number];
-  readonly code: YAMLParseError['code'];
-  readonly message: string;
-}
-
-/** The first of each line: the others are its consequences. */
-function syntaxProblems(source: SourceText, faults: readonly SyntaxFault[], lastQuote: number): Diagnostic[] {
-  const byLine = new Map<number, Diagnostic>();
-  for (const fault of faults) {
-    if (byLine.size === MAX_SYNTAX_ERRORS) break;
-    const location = locateFault(source, fault, lastQuote);
-    if (byLine.has(location.line)) continue;
-    const { message, hint } = syntaxMessage(fault, source.text);
-    byLine.set(location.line, hint === undefined ? { message, location } : { message, location, hint });
+  get key(): Node | undefined {
+    return this.#find()?.key;
   }
-  return [...byLine.values()];
-}
 
-/** The parser's place, moved to something that can be seen. */
-function locateFault(
-  { text, locate }: SourceText,
-  { pos, message }: SyntaxFault,
-  lastQuote: number,
-): Location {
-  const [start, end] = pos;
-  if (isOpenQuote(message)) return locate(lastQuote, lastQuote + 1);
-  const rest = text.slice(start, lineEnd(text, start));
-  if (rest.trim() !== '')
-    return locate(start + rest.search(/\S/), Math.max(end, start + rest.search(/\S/) + 1));
-  // At the end of a line, or of the file: what stands before it.
-  const before = text.slice(0, start).trimEnd().length;
-  return locate(Math.max(0, before - 1), before);
-}
-
-function lineEnd(text: string, from: number): number {
-  const end = text.indexOf('\n', from);
-  return end < 0 ? text.length : end;
-}
-
-function isOpenQuote(message: string): boolean {
-  return /^Missing closing ['"]quote/.test(message);
-}
-
-const QUOTE_HOLES = 'within { } or [ ], text that has `{` in it must be quoted';
-
-function syntaxMessage(
-  { code, message, pos }: SyntaxFault,
-  text: string,
-): { message: string; hint?: string } {
-  switch (code) {
-    case 'TAB_AS_INDENT':
-      return { message: 'a tab is used to indent', hint: 'indent with spaces' };
-    case 'BAD_INDENT':
-      if (message.startsWith('Flow')) {
-        const list = message.startsWith('Flow sequence');
-        return {
-          message: list ? 'expected `]` to close a list' : 'expected `}` to close a map',
-          hint: 'lines within brackets are indented more than their key',
-        };
-      }
-      return {
-        message: 'the indentation is wrong',
-        hint: 'entries of one map or list start in the same column',
-      };
-    case 'MULTILINE_IMPLICIT_KEY':
-      return {
-        message: 'a key goes over several lines',
-        hint: 'is a `:` missing after a key, or a closing quote?',
-      };
-    case 'BLOCK_AS_IMPLICIT_KEY':
-      return text.slice(pos[0], lineEnd(text, pos[0])).includes(': ')
-        ? { message: 'a second `: ` in one line', hint: 'text that has `: ` in it must be quoted' }
-        : {
-            message: 'expected the next entry in the same column',
-            hint: 'is the line after it indented right?',
-          };
-    case 'BAD_SCALAR_START':
-      return { message: plainSentence(message), hint: 'put the text in quotes' };
-    case 'TAG_RESOLVE_FAILED':
-      return {
-        message: plainSentence(message),
-        hint: 'a manifest has no use for tags; text that begins with `!` must be quoted',
-      };
-    case 'MISSING_CHAR':
-      if (isOpenQuote(message)) return { message: 'a quote is not closed' };
-      if (message.startsWith('Implicit map keys need')) {
-        return { message: 'expected `:` after a key', hint: 'an entry of a map is `key: value`' };
-      }
-      return { message: plainSentence(message) };
-    case 'UNEXPECTED_TOKEN':
-      return text.slice(pos[0] - 1, pos[0] + 1) === '${'
-        ? { message: plainSentence(message), hint: QUOTE_HOLES }
-        : { message: plainSentence(message) };
-    default:
-      return { message: plainSentence(message) };
+  get value(): Node | null {
+    return this.#find()?.value ?? null;
   }
-}
 
-const TOKENS: Readonly<Record<string, string>> = {
-  'block-seq-ind': '`-`',
-  'seq-item-ind': '`-`',
-  'map-value-ind': '`:`',
-  'explicit-key-ind': '`?`',
-  'flow-map-start': '`{`',
-  'flow-map-end': '`}`',
-  'flow-seq-start': '`[`',
-  'flow-seq-end': '`]`',
-  scalar: 'text',
-  'at node end': 'after the end of a value',
-  'on same line with key': 'in the same line as a key',
-};
-
-/** The parser's own sentence, as the rest of a line, without the parser's own words. */
-function plainSentence(message: string): string {
-  let text = message.trim().replace(/( token)? in YAML (document|stream): .*$/s, ' here');
-  for (const [term, plain] of Object.entries(TOKENS)) text = text.replace(term, plain);
-  return `${text.charAt(0).toLowerCase()}${text.slice(1)}`;
+  #find(): Place | undefined {
+    const value = this.#read?.() ?? null;
+    return findPlace({ aliases: NO_ALIASES }, { value }, this.#path);
+  }
 }
 
 interface Converted {
   readonly value: Json;
   readonly problems: readonly Diagnostic[];
   readonly aliases: ReadonlyMap<Alias, Node>;
+  /** As of a place. */
+  readonly literal: boolean;
   /** Too large or too deep to go on with. */
   readonly bomb: boolean;
 }
 
 /** One pass in the order of the text, so that an alias finds the anchor last set before it. */
-function convert(source: SourceText, contents: ParsedNode | null): Converted {
+function convert(source: SourceText, contents: Node | null): Converted {
   const problems: Diagnostic[] = [];
   const aliases = new Map<Alias, Node>();
   /** `value` is undefined while the anchored node is under way: an alias in it would be itself. */
@@ -298,6 +263,7 @@ function convert(source: SourceText, contents: ParsedNode | null): Converted {
   let count = 0;
   let aliased = 0;
   let deep = false;
+  let literal = true;
 
   const complain = (node: Node | null, message: string, hint?: string) => {
     const location = locateNode(source, node);
@@ -348,7 +314,11 @@ function convert(source: SourceText, contents: ParsedNode | null): Converted {
   };
 
   const visitContent = (node: Node, depth: number): Json => {
-    if (isScalar(node)) return visitScalar(node, node.value);
+    if (isScalar(node)) {
+      const { value, source: written } = node;
+      if (typeof value !== 'string' && value !== null && written !== String(value)) literal = false;
+      return visitScalar(node, value);
+    }
     if (isSeq(node)) return node.items.map((item) => visit(isNode(item) ? item : null, depth + 1));
     if (!isMap(node)) return null;
     const fields: Record<string, Json> = {};
@@ -392,7 +362,7 @@ function convert(source: SourceText, contents: ParsedNode | null): Converted {
   };
 
   const value = visit(contents, 0);
-  return { value, problems, aliases, bomb: aliased > MAX_ALIASED || deep };
+  return { value, problems, aliases, literal, bomb: aliased > MAX_ALIASED || deep };
 }
 
 /** A key as it is written: `1.10` is no number here. */
@@ -402,7 +372,8 @@ function keyText(key: Node | null): string | undefined {
   return typeof key.source === 'string' && key.source !== '' ? key.source : undefined;
 }
 
-function childOf(tree: YamlTree, place: Place, step: string | number): Place | undefined {
+function childOf(tree: Aliased, place: Place, step: string | number): Place | undefined {
+  if (place.entries) return typeof step === 'string' ? place.entries.get(step) : undefined;
   const node = resolveAlias(tree, place.value);
   if (isSeq(node)) {
     const item = node.items[Number(step)];
@@ -415,7 +386,7 @@ function childOf(tree: YamlTree, place: Place, step: string | number): Place | u
   return undefined;
 }
 
-function resolveAlias(tree: YamlTree, node: Node | null): Node | null {
+function resolveAlias(tree: Aliased, node: Node | null): Node | null {
   return isAlias(node) ? (tree.aliases.get(node) ?? null) : node;
 }
 
@@ -428,8 +399,4 @@ function locateNode(source: SourceText, node: Node | null): Location {
   if (!range) return source.locate(0, 1);
   // A map's own text goes over many lines: point at where it starts.
   return source.locate(range[0], isMap(node) || isSeq(node) ? range[0] + 1 : range[1]);
-}
-
-function tooDeep(location: Location): Diagnostic {
-  return { message: `maps and lists are nested more than ${MAX_DEPTH} deep`, location };
 }

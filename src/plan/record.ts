@@ -59,7 +59,7 @@ export class LastRuns {
   #longerNames(): ReadonlyMap<string, readonly string[]> {
     if (this.#longer) return this.#longer;
     const longer = new Map<string, string[]>();
-    for (const [name] of this.#workspace.state.nodes.texts()) {
+    for (const name of this.#workspace.state.nodes.names()) {
       const plain = plainName(name);
       if (plain !== name) longer.set(plain, [...(longer.get(plain) ?? []), name]);
     }

@@ -155,6 +155,11 @@ export class KeyedLog<V> {
     }
   }
 
+  /** Of what an index tells, also those of records that turn out to be damaged when they are asked for. */
+  names(): readonly string[] {
+    return this.#surely(() => Array.from(this.#entries, ([key]) => this.#named(key)));
+  }
+
   /** For who looks for something in all of them: the JSON of each that was not asked for yet, not checked, and the others. */
   *texts(): IterableIterator<[string, string | Decoded<V>]> {
     const entries = this.#allEntries();

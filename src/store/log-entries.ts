@@ -3,11 +3,12 @@
 // The keys of what was only read stay in the text too, found by a hash table of numbers: a string and an entry of a Map for each of
 // very many would take more memory than the text, and most of the time that reading takes.
 
-import { type LogText, MemoryText } from './log-text.js';
+import { type LogText, MemoryText, StaleText } from './log-text.js';
 
 /** Entries not yet parsed are numbers: block index times this, plus the offset of the value in that block. */
 const BLOCK_LIMIT = 2 ** 31;
 const LEAST_ROOM = 64;
+const NO_BYTES = Buffer.alloc(0);
 /** Instead of the place of a value that is gone. */
 const DEAD = -1;
 /** The same in a table. */
@@ -45,7 +46,7 @@ export class LogEntries<V> {
     return this.#size;
   }
 
-  /** Whether all keys can be told. */
+  /** Whether all values can be told. */
   get isInMemory(): boolean {
     return this.#texts.every((text) => text instanceof MemoryText);
   }
@@ -146,12 +147,18 @@ export class LogEntries<V> {
     };
   }
 
-  /** All of it must be in memory. */
+  /** Throws StaleText for a key that is not what it was; the records of what is not in memory are not looked at otherwise. */
   *[Symbol.iterator](): Iterator<[string, number | Decoded<V>]> {
+    const texts = this.#texts.map((text) => text.all());
     for (let entry = 0; entry < this.#count; entry++) {
       const value = this.#values[entry] ?? DEAD;
       if (value === DEAD) continue;
-      const key = this.#key(entry);
+      const place = this.#keys[entry] ?? 0;
+      const bytes = texts[Math.floor(place / BLOCK_LIMIT)] ?? NO_BYTES;
+      const start = place % BLOCK_LIMIT;
+      const end = start + (this.#lengths[entry] ?? 0);
+      if (hashOf(bytes, start, end) !== this.#hashes[entry]) throw new StaleText();
+      const key = unescaped(bytes, start, end);
       if (!this.#own.has(key)) yield [key, value];
     }
     for (const [key, value] of this.#own) if (value !== undefined) yield [key, value];
@@ -159,7 +166,7 @@ export class LogEntries<V> {
 
   /** What a key had of its own no longer counts. */
   #drop(key: Buffer, entry: number): void {
-    const name = unescaped(key);
+    const name = unescaped(key, 0, key.length);
     const had = this.#own.has(name)
       ? this.#own.get(name) !== undefined
       : (this.#values[entry] ?? DEAD) !== DEAD;
@@ -185,14 +192,6 @@ export class LogEntries<V> {
     if (this.#lengths[entry] !== key.length) return false;
     const place = this.#keys[entry] ?? 0;
     return this.#texts[Math.floor(place / BLOCK_LIMIT)]?.hasKey(place % BLOCK_LIMIT, key) === true;
-  }
-
-  #key(entry: number): string {
-    const place = this.#keys[entry] ?? 0;
-    const text = this.#texts[Math.floor(place / BLOCK_LIMIT)];
-    if (!(text instanceof MemoryText)) throw new Error('keys are told of what is in memory');
-    const start = place % BLOCK_LIMIT;
-    return unescaped(text.bytes.subarray(start, start + (this.#lengths[entry] ?? 0)));
   }
 
   #add(hash: number, key: number, length: number, value: number): void {
@@ -241,8 +240,8 @@ function escaped(key: string): Buffer {
   return Buffer.from(text.slice(1, -1), 'latin1');
 }
 
-function unescaped(key: Buffer): string {
-  const raw = key.toString('latin1');
+function unescaped(bytes: Buffer, start: number, end: number): string {
+  const raw = bytes.toString('latin1', start, end);
   return raw.includes('\\') ? String(JSON.parse(`"${raw}"`)) : raw;
 }
 

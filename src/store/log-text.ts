@@ -8,6 +8,8 @@ export interface LogText {
   hasKey(start: number, key: Buffer): boolean;
   /** The JSON of the value that begins at `start`, of the record whose key was looked at last. */
   value(start: number): string;
+  /** For who wants all keys; what stands there is not looked at. */
+  all(): Buffer;
 }
 
 export class MemoryText implements LogText {
@@ -23,6 +25,10 @@ export class MemoryText implements LogText {
 
   value(start: number): string {
     return this.bytes.toString('latin1', start, this.bytes.indexOf('\n', start, 'latin1') - 1);
+  }
+
+  all(): Buffer {
+    return this.bytes;
   }
 }
 
@@ -83,6 +89,10 @@ export class FileText implements LogText {
     const at = start - this.#lineStart;
     if (at < 0 || at >= this.#line.length) throw new StaleText();
     return this.#line.toString('latin1', at, this.#line.length - 1);
+  }
+
+  all(): Buffer {
+    return this.#whole ?? this.#fetch(0, this.#end);
   }
 
   /** The line that begins there, without its end. */

@@ -87,6 +87,7 @@ describe('the table of a long log', () => {
     expect(again.get('key 5')).toBe(55);
     expect(existsSync(index.path)).toBe(true);
     expect(all(again)).toEqual(all(open({ without: true })));
+    expect(open().names()).toEqual(first.names());
     expect(again.has('key 6')).toBe(false);
     expect(again.get('"quoted" \\ ü')).toBe(1);
     expect(again.size).toBe(first.size);
@@ -101,6 +102,7 @@ describe('the table of a long log', () => {
     withLog((fd) => writeLogIndex(index, fd, { ...whole, table: whole.table.subarray(0, 40) }));
     const log = open();
     expect(log.size).toBe(10);
+    expect(log.names()).toHaveLength(10);
     expect(log.get('key 9')).toBe(9);
     expect(log.get('key 10')).toBeUndefined();
     // Who wants all of them gets what the file has.
@@ -120,7 +122,7 @@ describe('the table of a long log', () => {
   it('is found out when the log is another one meanwhile, or a record in it is not what it was', async () => {
     await write(numbered(MANY));
     open();
-    const [replaced, rotten] = [open(), open()];
+    const [replaced, rotten, listed] = [open(), open(), open()];
     const bytes = readFileSync(path);
     const at = bytes.indexOf('key 77",');
     bytes[at + 9] = '9'.charCodeAt(0);
@@ -130,6 +132,9 @@ describe('the table of a long log', () => {
     expect(rotten.size).toBe(MANY - 1);
     expect(rotten.damage).toHaveLength(1);
     expect(existsSync(index.path)).toBe(false);
+    expect(listed.names()).toContain('key 77');
+    expect(listed.get('key 77')).toBeUndefined();
+    expect(listed.names()).not.toContain('key 77');
 
     renameSync(path, `${path}.old`);
     await write([['key 5', 500]]);
@@ -138,6 +143,18 @@ describe('the table of a long log', () => {
     expect(replaced.get('key 7')).toBeUndefined();
     await replaced.flush();
     expect(all(open())).toEqual({ 'key 5': 500, 'key 6': 600 });
+  });
+
+  it('tells no name that is not what it was', async () => {
+    await write(numbered(MANY));
+    open();
+    const log = open();
+    const bytes = readFileSync(path);
+    bytes[bytes.indexOf('key 77",')] = '\\'.charCodeAt(0);
+    writeFileSync(path, bytes);
+    expect(log.names()).toHaveLength(MANY - 1);
+    expect(log.names()).not.toContain('key 77');
+    expect(log.damage).toHaveLength(1);
   });
 
   it('counts up to its end: what came after it is read', async () => {
