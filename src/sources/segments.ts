@@ -57,13 +57,15 @@ export interface SegmentRules {
   readonly worthMs: number;
 }
 
-export const SEGMENT_RULES: SegmentRules = { first: 4 * 1024 * 1024, worthMs: 1000 };
+export const SEGMENT_RULES: SegmentRules = { first: 4 * 1024 * 1024, worthMs: 500 };
 
 /** A segment takes about so long, so that the next request costs little… */
 const SEGMENT_MS = 3000;
 /** …but is no longer than so many of the first ones, or this share of the file: so much lies behind gaps for each connection. */
 const LARGEST_SEGMENT = 4;
 const LARGEST_SHARE = 1 / 512;
+/** Nor more than this part of what is left, so that all connections come to the end at about the same time. */
+const SHARES = 4;
 /** Connections beside the first one of a file, whatever places there are: more would be rude. */
 const MOST_BESIDE = 15;
 /** Segments that have to come before a server that refused a connection is asked for one more again. */
@@ -253,12 +255,9 @@ class Segments {
     const [free] = this.#free();
     if (!free) return undefined;
     const { first } = this.#o.rules;
-    this.#length = Math.min(
-      Math.max(first, Math.ceil(this.#rate * SEGMENT_MS)),
-      this.#length * 2,
-      this.#largest,
-    );
-    const end = free.start + this.#length;
+    const lasting = Math.ceil(this.#rate * SEGMENT_MS);
+    this.#length = Math.min(Math.max(first, lasting), this.#length * 2, this.#largest);
+    const end = free.start + Math.min(this.#length, Math.max(first, Math.ceil(this.#left() / SHARES)));
     // No crumbs.
     const range = { start: free.start, end: end + first / 4 >= free.end ? free.end : end };
     return { range, asked: this.#isWorthMore() ? range.end : free.end };
@@ -281,8 +280,12 @@ class Segments {
 
   /** Whether what nobody fetches yet would take one connection long. */
   #isWorthMore(): boolean {
-    const left = this.#free().reduce((sum, { start, end }) => sum + end - start, 0);
-    return this.#rate > 0 && left / this.#rate > this.#o.rules.worthMs;
+    return this.#rate > 0 && this.#left() / this.#rate > this.#o.rules.worthMs;
+  }
+
+  /** Bytes that nobody fetches yet. */
+  #left(): number {
+    return this.#free().reduce((sum, { start, end }) => sum + end - start, 0);
   }
 
   get #isOver(): boolean {

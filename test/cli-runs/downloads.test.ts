@@ -11,6 +11,7 @@ import {
   PART,
   PART_SIZE,
   partialSizes,
+  REPO,
   type Site,
 } from './site.js';
 
@@ -402,6 +403,57 @@ describe('downloads side by side', () => {
     expect(site.work.read('resources/a').equals(bytes)).toBe(true);
     expect(site.work.read('resources/b').equals(bytes)).toBe(true);
     expect(site.server.bytesSent(site.part())).toBe(PART_SIZE);
+  });
+});
+
+describe('large parts', () => {
+  const MiB = 1024 * 1024;
+  const size = 20 * MiB;
+  const manifest = (more: string) => `res: 1
+artifacts:
+  parts: { github: { repo: ${REPO}, release: v2, asset: "large.*" } }
+targets:
+  large: { merge: parts, output: large.bin }
+default: [large]
+${more}`;
+
+  async function openLarge(more = '', rate = 6 * MiB): Promise<Site & { readonly bytes: Buffer }> {
+    const site = await openSite({ storage: 'none', manifest: manifest(more) });
+    const [a, b] = [seededBytes('large a', size), seededBytes('large b', size)];
+    const release = await site.server.release(REPO, 'v2', { 'large.a': a, 'large.b': b });
+    const parts = [release.asset('large.a'), release.asset('large.b')];
+    for (const part of parts) site.server.faultAlways(part, { bytesPerSecond: rate });
+    return { ...site, parts: () => parts, bytes: Buffer.concat([a, b]) };
+  }
+
+  it('come one after the other, each over all connections, and no byte twice', async () => {
+    const site = await openLarge();
+    expectDone(await site.res('build'));
+    expect(site.work.read('resources/large.bin').equals(site.bytes)).toBe(true);
+    const [first = [], second = []] = site.parts().map((part) => site.server.requests(part));
+    expect(new Set(first.map(({ connection }) => connection)).size).toBeGreaterThan(2);
+    expect(new Set(second.map(({ connection }) => connection)).size).toBeGreaterThan(2);
+    for (const part of site.parts()) expect(site.server.bytesSent(part)).toBe(size);
+  });
+
+  it('come over one connection where `pools.network` gives no more', async () => {
+    const site = await openLarge('pools: { network: 1 }', 20 * MiB);
+    expectDone(await site.res('build'));
+    expect(new Set(site.server.requests().map(({ connection }) => connection)).size).toBe(1);
+  });
+
+  it('are gone on with after kill -9, gaps and all', async () => {
+    const site = await openLarge();
+    const run = site.start('build');
+    const sent = () => site.parts().reduce((sum, part) => sum + site.server.bytesSent(part), 0);
+    await expect.poll(sent, { timeout: 10_000, interval: 10 }).toBeGreaterThan(size);
+    await run.kill();
+    const before = sent();
+    expectDone(await site.res('build'));
+    expect(site.work.read('resources/large.bin').equals(site.bytes)).toBe(true);
+    // What was on its way at that moment, a segment of a connection each, is all that is fetched again.
+    expect(sent() - before).toBeLessThan(size + 4 * 16 * MiB);
+    expect(partialSizes(site.work)).toEqual([]);
   });
 });
 
