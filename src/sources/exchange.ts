@@ -1,7 +1,7 @@
 // One request and its answer as an async iterable that loses nothing: when a connection breaks, what arrived before comes
 // out first, then the error. (The bodies of undici's `request` and `fetch` drop what they hold at that moment.)
 import type { Dispatcher } from 'undici';
-import { lend } from '../store/lent.js';
+import { giveBack, lend } from '../store/lent.js';
 
 export interface Exchange {
   readonly status: number;
@@ -81,6 +81,7 @@ export function exchange(
         }
       } finally {
         if (state.is === 'open') abort(new Error('the rest of the answer is not wanted'));
+        for (const piece of queue.splice(0)) giveBack(piece);
       }
     }
 

@@ -1,5 +1,6 @@
 // A file in segments, over as many connections as its build has places for: the earliest bytes that are missing come first, so that
 // who reads along from the beginning gets them as fast as all connections together bring them.
+import { giveBack } from '../store/lent.js';
 import { byteLength } from './exchange.js';
 import { type Failure, type Headers, statusFailure } from './failure.js';
 import type { Network } from './network.js';
@@ -66,6 +67,8 @@ const LARGEST_SEGMENT = 4;
 const LARGEST_SHARE = 1 / 512;
 /** Nor more than this part of what is left, so that all connections come to the end at about the same time. */
 const SHARES = 4;
+/** How much more it has to be worth to break an answer off: what is on the way of it is lost. */
+const BREAK_OFF = 4;
 /** Connections beside the first one of a file, whatever places there are: more would be rude. */
 const MOST_BESIDE = 15;
 /** Segments that have to come before a server that refused a connection is asked for one more again. */
@@ -93,6 +96,7 @@ class Segments {
   /** Of one connection, bytes a ms; 0 until one has brought a segment. */
   #rate = 0;
   #length: number;
+  /** How much more it has to be worth to break an answer off: what is on the way of it is lost. */
   /** Connections beside the first one. */
   #beside = 0;
   /** How many of these the server bears. */
@@ -237,7 +241,7 @@ class Segments {
   /** Where a range ends of which bytes up to `position` came: it goes on where one connection is enough. */
   #extend(range: Pending, position: number): number {
     const free = position > range.end ? this.#free().find(({ start }) => start === range.end) : undefined;
-    if (free && !this.#isWorthMore()) range.end = Math.min(free.end, position + this.#largest);
+    if (free && !this.#isWorthMore(BREAK_OFF)) range.end = Math.min(free.end, position + this.#largest);
     return range.end;
   }
 
@@ -279,8 +283,8 @@ class Segments {
   }
 
   /** Whether what nobody fetches yet would take one connection long. */
-  #isWorthMore(): boolean {
-    return this.#rate > 0 && this.#left() / this.#rate > this.#o.rules.worthMs;
+  #isWorthMore(times = 1): boolean {
+    return this.#rate > 0 && this.#left() / this.#rate > times * this.#o.rules.worthMs;
   }
 
   /** Bytes that nobody fetches yet. */
@@ -363,9 +367,10 @@ async function* upTo(
     const taken: Uint8Array[] = [];
     for (const piece of batch) {
       const room = end - position;
-      if (room <= 0) break;
-      taken.push(piece.subarray(0, room));
-      position += Math.min(piece.length, room);
+      if (room > 0) {
+        taken.push(piece.subarray(0, room));
+        position += Math.min(piece.length, room);
+      } else giveBack(piece);
     }
     yield taken;
     if (position >= end && limitFor(position + 1) <= position) return;

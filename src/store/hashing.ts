@@ -9,6 +9,7 @@ import { CHUNK_SIZE, type Digest, digestAlgorithm, sha256Digest } from '../model
 import { ResError } from '../model/error.js';
 import type { Extent } from './extents.js';
 import { ioError } from './files.js';
+import { giveBack, lend } from './lent.js';
 
 /** `sha256`: as `sha256sum`. `derived`: plain sha256 up to CHUNK_SIZE bytes, `tree:` above. */
 export type HashAlgorithm = 'sha256' | 'derived';
@@ -305,7 +306,8 @@ function overlapping(extents: readonly Extent[], start: number, end: number): re
 
 /** Of files and streams; a new one for each would be as much garbage as there is content. */
 const idleBuffers: Buffer<ArrayBuffer>[] = [];
-const MOST_IDLE = 4;
+/** As many as are mostly in use; what a busy moment took more is given back at once. */
+const MOST_IDLE = 2;
 
 function takeChunkBuffer(): Buffer<ArrayBuffer> {
   return idleBuffers.pop() ?? Buffer.allocUnsafe(CHUNK_SIZE);
@@ -313,6 +315,7 @@ function takeChunkBuffer(): Buffer<ArrayBuffer> {
 
 function leaveChunkBuffer(buffer: Buffer<ArrayBuffer>): void {
   if (idleBuffers.length < MOST_IDLE) idleBuffers.push(buffer);
+  else giveBack(lend(buffer));
 }
 
 const waiting: (() => void)[] = [];
