@@ -1,4 +1,5 @@
 // Work under the signals of a caller. Whatever a signal was aborted with, the work ends with the one error that res has for that.
+import { setMaxListeners } from 'node:events';
 import { ResError } from '../model/error.js';
 
 export interface Interruptible {
@@ -12,6 +13,8 @@ export async function interruptible<T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const controller = new AbortController();
+  // All that runs at once listens, and Node warns of more than ten.
+  setMaxListeners(0, controller.signal);
   const listening = new AbortController();
   for (const signal of signals) {
     const abort = () =>

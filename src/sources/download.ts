@@ -101,13 +101,14 @@ async function attempt(
   if (partial.size > 0 && partial.size === size) return COMPLETE;
   const start = partial.size;
   const end = slot && condition && size !== undefined ? endOfFirst(partial, size, o.segments) : undefined;
+  const asksForPart = start > 0 || end !== undefined;
   const answer = await get(o.network, {
     url: o.url,
     ownHeaders: o.ownHeaders,
     signal: o.signal,
-    ...(start === 0 && end === undefined
-      ? {}
-      : { headers: { ...condition, ...rangeHeader({ start, ...(end === undefined ? {} : { end }) }) } }),
+    ...(asksForPart
+      ? { headers: { ...condition, ...rangeHeader({ start, ...(end === undefined ? {} : { end }) }) } }
+      : {}),
   });
   if (answer.kind === 'failed') return answer;
   switch (answer.status) {
@@ -117,13 +118,14 @@ async function attempt(
         await partial.restart();
       }
       const total = lengthOf(answer.headers['content-length']);
-      const mayBeSplit = slot !== undefined && answer.headers['accept-ranges'] === 'bytes';
+      // Whoever gives all to who asks for a part gives no parts, whatever it says; unless the part was wanted of an older version.
+      const isDeaf = asksForPart && condition?.['if-range'] === undefined;
+      const mayBeSplit = slot !== undefined && !isDeaf && answer.headers['accept-ranges'] === 'bytes';
       return receive(partial, o, answer, { total, mayBeSplit });
     }
     case 206: {
       const range = contentRange(answer.headers);
-      const fits =
-        range?.start === start && (start > 0 || end !== undefined) && range.end <= (end ?? range.end);
+      const fits = range?.start === start && asksForPart && range.end <= (end ?? range.end);
       if (!fits || !partial.continuedBy(o.url, answer.headers))
         return end === undefined ? startOver(partial, o, answer) : misfit(answer);
       const total = range.total ?? (end === undefined ? range.end : size);

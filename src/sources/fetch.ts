@@ -130,15 +130,21 @@ export function createFetcher(o: FetcherOptions): Fetcher {
     async function fromFile(place: Place): Promise<Got | Failure> {
       let content: Content;
       try {
-        content = await copyLocalFile(place.url, r.partial, { signal: r.signal, onProgress: progress });
+        content = await copyLocalFile(place.url, r.partial, {
+          signal: r.signal,
+          onProgress: progress,
+          replacing: async () => {
+            // Neither a note of an earlier download nor who reads along is to take these bytes for what had arrived.
+            await rm(`${r.partial}.json`, { force: true });
+            r.watcher?.restarted();
+          },
+        });
       } catch (error) {
         if (error instanceof ResError && error.code === 'file-not-found')
           return { kind: 'failed', error, retry: 'no' };
         throw error;
       }
       const wrong = wrongContent(content, expected, place);
-      // A note of an earlier download is not about these bytes.
-      await rm(`${r.partial}.json`, { force: true });
       if (wrong === undefined) return done(content);
       await rm(r.partial, { force: true });
       return wrong;

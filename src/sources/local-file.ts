@@ -14,20 +14,24 @@ export interface LocalCopy {
   readonly sha256: string;
 }
 
+export interface LocalCopying {
+  readonly signal: AbortSignal;
+  readonly onProgress: (done: number, total: number | null) => void;
+  /** Called when there is a file to copy, before what is at `to` goes. */
+  readonly replacing: () => Promise<void>;
+}
+
 /**
  * Copies the file to `to`, durably, whatever is there. Rejects with ResError `file-not-found`, `io`, `no-space`,
- * `interrupted`.
+ * `interrupted`, or as `replacing` does.
  */
-export async function copyLocalFile(
-  url: string,
-  to: string,
-  o: { readonly signal: AbortSignal; readonly onProgress: (done: number, total: number | null) => void },
-): Promise<LocalCopy> {
+export async function copyLocalFile(url: string, to: string, o: LocalCopying): Promise<LocalCopy> {
   const from = filePath(url);
   const total = await sizeOf(from);
   let done = 0;
   o.onProgress(0, total);
   try {
+    await o.replacing();
     await rm(to, { force: true });
     await cloneOrCopy(from, to, {
       signal: o.signal,

@@ -128,12 +128,15 @@ export async function openPartial(
   /** Whole or not at all, one after the other. */
   function writeNote(now: Note): Promise<void> {
     note = now;
-    noting = noting.then(() =>
-      guarded(async () => {
-        await writeFile(`${notePath}.tmp`, JSON.stringify(now));
-        await rename(`${notePath}.tmp`, notePath);
-      }),
-    );
+    // One that could not be written says nothing about the next one.
+    noting = noting
+      .catch(() => undefined)
+      .then(() =>
+        guarded(async () => {
+          await writeFile(`${notePath}.tmp`, JSON.stringify(now));
+          await rename(`${notePath}.tmp`, notePath);
+        }),
+      );
     return noting;
   }
 
@@ -252,8 +255,11 @@ export async function openPartial(
     async close() {
       if (!isOpen) return;
       if (present.size === 0) return remove();
-      if (note?.present) await writeNote({ ...note, present: present.spans });
-      await closeFile();
+      try {
+        if (note?.present) await writeNote({ ...note, present: present.spans });
+      } finally {
+        await closeFile();
+      }
     },
     remove,
   };
@@ -281,6 +287,8 @@ function isWorthKeeping(
 ): boolean {
   if (wanted.size !== undefined && found.size > wanted.size) return false;
   if (wanted.sha256 !== undefined) return note?.sha256 === undefined || note.sha256 === wanted.sha256;
+  // For a known sum bytes of several places are put together, and the note names the last one.
+  if (note?.sha256 !== undefined) return false;
   const bootMs = Date.now() - uptime() * 1000;
   return note?.validator !== undefined && found.mtimeMs > bootMs;
 }

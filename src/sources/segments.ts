@@ -1,5 +1,6 @@
 // A file in segments, over as many connections as its build has places for: the earliest bytes that are missing come first, so that
 // who reads along from the beginning gets them as fast as all connections together bring them.
+import { setMaxListeners } from 'node:events';
 import { giveBack } from '../store/lent.js';
 import { byteLength } from './exchange.js';
 import { type Failure, type Headers, statusFailure } from './failure.js';
@@ -91,7 +92,7 @@ class Segments {
   readonly #total: number;
   readonly #o: SegmentsDownload;
   readonly #pending = new Set<Pending>();
-  /** Ends all connections. */
+  /** Ends all connections, and the wait for the next try. */
   readonly #stop = new AbortController();
   /** Of one connection, bytes a ms; 0 until one has brought a segment. */
   #rate = 0;
@@ -113,6 +114,8 @@ class Segments {
     this.#total = total;
     this.#o = options;
     this.#length = options.rules.first;
+    // Each connection listens.
+    setMaxListeners(0, this.#stop.signal);
   }
 
   async run(first: FirstAnswer): Promise<Complete | Failure | Misfit> {
@@ -145,6 +148,7 @@ class Segments {
     } catch (error) {
       if (this.#broken) throw this.#broken.error;
       if (signal.aborted) throw interrupted();
+      if (this.#isWhole) return COMPLETE;
       throw error;
     } finally {
       signal.removeEventListener('abort', stop);
@@ -162,8 +166,8 @@ class Segments {
         if (this.#beside === 0) return COMPLETE;
         await this.#oneEnded();
         if (this.#broken) throw this.#broken.error;
-      } else if (end.kind === 'complete') await slot.giveWay();
-      else return end;
+      } else if (end.kind !== 'complete') return end;
+      else if (this.#free().length > 0) await slot.giveWay();
       end = await this.#fetchNext(slot);
     }
   }
@@ -292,6 +296,10 @@ class Segments {
     return this.#free().reduce((sum, { start, end }) => sum + end - start, 0);
   }
 
+  get #isWhole(): boolean {
+    return this.#partial.gaps(this.#total).length === 0;
+  }
+
   get #isOver(): boolean {
     return this.#stop.signal.aborted;
   }
@@ -342,6 +350,8 @@ class Segments {
 
   #leave(): void {
     this.#beside--;
+    // The first connection may be waiting to ask again for what others have brought since.
+    if (this.#isWhole) this.#stop.abort();
     this.#wake();
   }
 

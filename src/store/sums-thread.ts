@@ -21,26 +21,35 @@ export interface SumsReply {
 }
 
 export class SumsThread {
-  /** Undefined when it came to an end of its own accord. */
+  /** Undefined when there is none, or it came to an end of its own accord. */
   #worker: Worker | undefined;
   #lastId = 0;
   readonly #asked = new Map<number, (sums: FileSums | undefined) => void>();
 
   constructor() {
-    this.#worker = new Worker(join(packageRoot(), 'dist', 'sums-reader.js'), {
+    try {
+      this.#worker = this.#start();
+    } catch {
+      // The system has no thread to spare, or the process may not have one.
+    }
+  }
+
+  #start(): Worker {
+    const worker = new Worker(join(packageRoot(), 'dist', 'sums-reader.js'), {
       // Neither flags nor a profiler of the process are for it.
       execArgv: [],
       resourceLimits: { maxYoungGenerationSizeMb: 2 },
     });
     // The process ends without it, but for while it is waited for.
-    this.#worker.unref();
-    this.#worker.on('message', (reply: SumsReply) => this.#take(reply));
+    worker.unref();
+    worker.on('message', (reply: SumsReply) => this.#take(reply));
     const gone = () => {
       this.#worker = undefined;
       for (const id of this.#asked.keys()) this.#take({ id });
     };
-    this.#worker.on('error', gone);
-    this.#worker.on('exit', gone);
+    worker.on('error', gone);
+    worker.on('exit', gone);
+    return worker;
   }
 
   open(path: string, wanted: WantedSums): number {

@@ -458,6 +458,20 @@ describe('several addresses', () => {
     expect(await bench().fetch({ urls: [a.url, b.url] })).toMatchObject({ sha256: sha256(bytes) });
   });
 
+  it('are not mixed by a run that no longer knows the sum either', async () => {
+    const s = await server();
+    const bytes = content(2 * MiB);
+    const file = await s.file('good/a', bytes);
+    const other = await s.file('other/a', content(2 * MiB));
+    s.fault(other, { cut: { after: MiB } });
+    s.fault(file, { cut: { after: 300_000 } });
+    const dir = tempDir();
+    const expected = { sha256: sha256(bytes), size: bytes.length };
+    const first = bench({ retries: 0 }, dir).fetch({ urls: [other.url, file.url] }, { expected });
+    expect((await failure(first)).code).toBe('network');
+    expect(await bench({}, dir).fetch(file.url)).toMatchObject(expected);
+  });
+
   it('with mirrors: those first, then the address itself', async () => {
     const s = await server();
     const bytes = content(1000);
@@ -643,6 +657,26 @@ describe('a file: URL', () => {
     );
     expect(error.code).toBe('checksum-mismatch');
     expect(b.exists()).toBe(false);
+  });
+
+  it('takes the place of what had arrived, and who read that along is told', async () => {
+    const s = await server();
+    const file = await s.file('a', content(MiB));
+    s.fault(file, { cut: { after: 300_000 } });
+    const b = bench({ retries: 0 });
+    const local = join(tempDir(), 'a');
+    writeFileSync(local, content(MiB / 2));
+    const seen: (number | string)[] = [];
+    await b.fetch(
+      { urls: [file.url, pathToFileURL(local).href] },
+      {
+        watcher: {
+          arrived: (bytes) => seen.push(bytes),
+          restarted: () => seen.push(existsSync(`${b.partial}.json`) ? 'noted' : 'restarted'),
+        },
+      },
+    );
+    expect(seen.slice(-2)).toEqual([300_000, 'restarted']);
   });
 
   it('gives way to the next address', async () => {

@@ -1,11 +1,12 @@
 // A large file over several connections: the earliest bytes first, whatever the server does, and nothing twice.
-import { readFileSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Pool } from '../../src/execute/pools.js';
 import { ResError } from '../../src/model/error.js';
 import type { Fetched, FetcherOptions, FetchRequest } from '../../src/sources/fetch.js';
+import type { Slot } from '../../src/sources/segments.js';
 import { startProxy } from '../rig/proxy.js';
 import type { Fault, FileHandle, ReleaseServer, RequestRecord } from '../rig/release-server.js';
 import { bench, content, failure, onCleanup, server, sha256 } from './harness.js';
@@ -23,6 +24,7 @@ interface Segmented {
   readonly expected: { readonly sha256: string; readonly size: number };
   readonly partial: string;
   readonly notices: string[];
+  fetchAt(slot: Slot, request?: Partial<FetchRequest>): Promise<Fetched>;
   /** In one of `places` places of a pool, which it may have all to itself. */
   fetch(request?: Partial<FetchRequest>, places?: number): Promise<Fetched>;
   requests(): readonly RequestRecord[];
@@ -35,6 +37,8 @@ async function segmented(options: Partial<FetcherOptions> = {}, size = SIZE): Pr
   s.faultAlways(file, SLOW);
   const b = bench({ segments: RULES, ...options });
   const expected = { sha256: sha256(bytes), size };
+  const fetchAt = (slot: Slot, request: Partial<FetchRequest> = {}) =>
+    b.fetch(file.url, { expected, slot, ...request });
   return {
     server: s,
     file,
@@ -42,8 +46,8 @@ async function segmented(options: Partial<FetcherOptions> = {}, size = SIZE): Pr
     expected,
     partial: b.partial,
     notices: b.notices,
-    fetch: (request = {}, places = 4) =>
-      new Pool(places).run(0, (slot) => b.fetch(file.url, { expected, slot, ...request })),
+    fetchAt,
+    fetch: (request, places = 4) => new Pool(places).run(0, (slot) => fetchAt(slot, request)),
     requests: () => s.requests(file),
   };
 }
@@ -116,6 +120,33 @@ describe('a large file', () => {
     expect(s.requests()[0]?.headers.range).toBeUndefined();
   });
 
+  it('comes over very many connections without a warning', async () => {
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error) => warnings.push(warning);
+    process.on('warning', onWarning);
+    onCleanup(() => void process.off('warning', onWarning));
+    const s = await segmented({}, 3 * SIZE);
+    // Slow enough for all of them to be asked before the first has come to its end.
+    s.server.faultAlways(s.file, { bytesPerSecond: 500 * KIB });
+    await s.fetch({}, 16);
+    await delay(0);
+    expect(connectionsOf(s.requests()).size).toBeGreaterThan(10);
+    expect(warnings).toEqual([]);
+  });
+
+  it('that is all there waits for nobody', async () => {
+    const s = await segmented();
+    const pool = new Pool(1);
+    const ended: string[] = [];
+    const large = pool.run(0, (slot) => s.fetchAt(slot)).then(() => ended.push('large'));
+    const isLast = () =>
+      s.requests().some((request) => asked(request)[0] > 0 && asked(request)[1] === SIZE - 1);
+    while (!isLast()) await delay(1);
+    const urgent = pool.run(1, () => Promise.race([large, delay(2000)])).then(() => ended.push('urgent'));
+    await Promise.all([large, urgent]);
+    expect(ended).toEqual(['large', 'urgent']);
+  });
+
   it('lets files go first that are more urgent, or were asked for before', async () => {
     const s = await server();
     const files = await Promise.all([0, 1, 2].map((i) => s.file(`file-${i}`, content(SIZE))));
@@ -154,6 +185,20 @@ describe('a server that', () => {
     expect(s.requests()).toHaveLength(1);
   });
 
+  it('ignores ranges, and says that it does not, is asked once all the same', async () => {
+    const s = await segmented();
+    const headers = { 'accept-ranges': 'bytes' };
+    s.server.faultAlways(s.file, { ...SLOW, ignoreRange: true, headers });
+    expect(await s.fetch()).toMatchObject({ ...s.expected, downloadedBytes: SIZE });
+    expect(s.requests()).toHaveLength(1);
+  });
+
+  it('wants to be left alone by one connection is not waited for when the others have brought all', async () => {
+    const s = await segmented();
+    s.server.fault(s.file, SLOW, { status: 503, retryAfter: 3600 });
+    expect(await s.fetch()).toMatchObject({ ...s.expected, downloadedBytes: SIZE });
+  });
+
   it('refuses a second connection still gives all over the first', async () => {
     const s = await segmented();
     s.server.fault(s.file, SLOW, SLOW, { status: 503 }, { status: 429 }, SLOW, { status: 503 });
@@ -188,6 +233,21 @@ describe('a server that', () => {
     // What was on its way in the system's buffers is all that is fetched twice.
     expect(again.downloadedBytes).toBeLessThan(SIZE - SIZE / 3);
     expect(s.server.bytesSent(s.file)).toBeGreaterThan(before);
+  });
+});
+
+describe('a disk that takes no notes', () => {
+  it('is an error, and no file stays open', async () => {
+    const s = await segmented();
+    let hasBegun = false;
+    const arrived = () => {
+      if (!hasBegun) mkdirSync(`${s.partial}.json.tmp`);
+      hasBegun = true;
+    };
+    const error = await failure(s.fetch({ watcher: { arrived, restarted: () => undefined } }));
+    expect(error.message).toContain('cannot write');
+    const open = readdirSync('/proc/self/fd').map((fd) => linkOf(`/proc/self/fd/${fd}`));
+    expect(open).not.toContain(s.partial);
   });
 });
 
@@ -282,6 +342,15 @@ describe('any sequence of faults', () => {
     );
   });
 });
+
+/** Where a link leads; of one that is gone, nowhere. */
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return '';
+  }
+}
 
 async function outcome<T>(promise: Promise<T>): Promise<T | ResError> {
   try {

@@ -1,0 +1,79 @@
+// The thread that sums files: what holds the process, and what does not.
+import { spawn } from 'node:child_process';
+import { closeSync, mkdtempSync, openSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const STORE = fileURLToPath(new URL('../../src/store/', import.meta.url));
+/** Longer than what is summed in passing, and than what is summed in no time. */
+const SIZE = 2 ** 31;
+
+let dir: string;
+/** A program: `ask PATH`, `stop PATH` or `refuse PATH`. */
+let program: string;
+
+beforeAll(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'res-thread-'));
+  const entry = join(dir, 'entry.ts');
+  writeFileSync(join(dir, 'package.json'), '{ "type": "module" }');
+  writeFileSync(
+    entry,
+    `import { GrowingSums } from ${JSON.stringify(join(STORE, 'growing-sums.ts'))};
+     import { syncBuiltinESMExports } from 'node:module';
+     import threads from 'node:worker_threads';
+     const [how, path, size] = process.argv.slice(2);
+     if (how === 'refuse') {
+       threads.Worker = class { constructor() { throw new Error('no thread'); } };
+       syncBuiltinESMExports();
+     }
+     const sums = new GrowingSums(path, { chunks: false });
+     const stop = new AbortController();
+     sums.reach(Number(size));
+     const asked = sums.sums(stop.signal);
+     if (how === 'stop') stop.abort(new Error('stopped'));
+     console.log(await asked.then(({ sha256 }) => sha256, ({ message }) => message));
+     sums.close();`,
+  );
+  const common = { bundle: true, platform: 'node', format: 'esm', outdir: join(dir, 'dist') } as const;
+  await build({ ...common, entryPoints: { 'sums-reader': join(STORE, 'sums-reader.ts'), program: entry } });
+  program = join(dir, 'dist/program.js');
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+async function run(how: string, size: number): Promise<string> {
+  const path = join(dir, `zeros-${how}`);
+  closeSync(openSync(path, 'w'));
+  truncateSync(path, size);
+  const child = spawn(process.execPath, [program, how, path, `${size}`], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    timeout: 25_000,
+  });
+  let said = '';
+  child.stdout.on('data', (text: Buffer) => {
+    said += text.toString();
+  });
+  const code = await new Promise((resolve) => child.once('close', resolve));
+  rmSync(path);
+  expect(code).toBe(0);
+  return said.trim();
+}
+
+/** Of 20 000 000 zeros. */
+const ZEROS = '9e21c61969cd3e077a1b2b58ddb583b175e13c6479d2d83912eaddc23c0cdd52';
+
+describe('a process', () => {
+  it('waits for the sums that it asked for', async () => {
+    expect(await run('ask', 20_000_000)).toBe(ZEROS);
+  });
+
+  it('ends when it no longer waits for them', async () => {
+    expect(await run('stop', SIZE)).toBe('stopped');
+  });
+
+  it('that gets no thread sums by itself', async () => {
+    expect(await run('refuse', 20_000_000)).toBe(ZEROS);
+  });
+});
