@@ -3,7 +3,7 @@
 import { setMaxListeners } from 'node:events';
 import { giveBack } from '../store/lent.js';
 import { byteLength } from './exchange.js';
-import { type Failure, type Headers, statusFailure } from './failure.js';
+import { type Failure, type Headers, isTransient, statusFailure } from './failure.js';
 import type { Network } from './network.js';
 import type { PartialFile } from './partial.js';
 import { contentRange, type Pending, rangeHeader, takeRange } from './range.js';
@@ -103,6 +103,8 @@ class Segments {
   /** How many of these the server bears. */
   #most = MOST_BESIDE;
   #arrived = 0;
+  /** Where the address leads. */
+  #direct: string | undefined;
   /** For a place for one more. */
   #isWaiting = false;
   /** Why a connection beside ended that should not have. */
@@ -119,6 +121,7 @@ class Segments {
   }
 
   async run(first: FirstAnswer): Promise<Complete | Failure | Misfit> {
+    this.#direct = ledTo(first.answer, this.#o.url);
     const { signal, retry, hasOther, onNotice } = this.#o;
     const stop = () => this.#stop.abort(signal.reason);
     signal.addEventListener('abort', stop, { once: true });
@@ -186,12 +189,11 @@ class Segments {
     this.#pending.add(range);
     this.#addConnection(slot);
     try {
-      const { url, ownHeaders, network } = this.#o;
+      const { url } = this.#o;
       const condition = this.#partial.condition(url);
       if (!condition) return MISFIT;
-      const headers = { ...condition, ...rangeHeader({ start: range.start, end: asked }) };
       const began = performance.now();
-      const answer = await get(network, { url, ownHeaders, headers, signal: this.#stop.signal });
+      const answer = await this.#ask({ ...condition, ...rangeHeader({ start: range.start, end: asked }) });
       if (answer.kind === 'failed') return answer;
       if (answer.status !== 206) {
         await answer.discard();
@@ -208,6 +210,23 @@ class Segments {
     } finally {
       this.#pending.delete(range);
     }
+  }
+
+  /** At once where the address led before, as long as that is good: many a server sends each request on to a signed address. */
+  async #ask(headers: Headers): Promise<Answer | Failure> {
+    const { url, ownHeaders, network } = this.#o;
+    const { signal } = this.#stop;
+    const direct = this.#direct;
+    if (direct !== undefined) {
+      const answer = await get(network, { url: direct, headers, signal });
+      if (answer.kind === 'answer' && (answer.status < 400 || isTransient(answer.status))) return answer;
+      if (this.#direct === direct) this.#direct = undefined;
+      if (answer.kind === 'failed') return answer;
+      await answer.discard();
+    }
+    const answer = await get(network, { url, ownHeaders, headers, signal });
+    if (answer.kind === 'answer' && answer.status === 206) this.#direct = ledTo(answer, url);
+    return answer;
   }
 
   /** @param brings where the answer ends: it may bring more than the range, which grows as long as nobody else should fetch that */
@@ -360,6 +379,11 @@ class Segments {
       this.#wake = resolve;
     });
   }
+}
+
+/** The address that answered, if that is on another host: on the same one it may want the credentials of the first. */
+function ledTo({ hop }: Answer, url: string): string | undefined {
+  return new URL(hop.url).host === new URL(url).host ? undefined : hop.url;
 }
 
 /**

@@ -251,6 +251,37 @@ describe('a disk that takes no notes', () => {
   });
 });
 
+describe('an address that leads to another one', () => {
+  async function redirected() {
+    const s = await server();
+    const bytes = content(SIZE);
+    const release = await s.release('lab/images', 'v1', { large: bytes });
+    const asset = release.asset('large');
+    s.faultAlways(asset.contentPath, SLOW);
+    const b = bench({ segments: RULES });
+    const expected = { sha256: sha256(bytes), size: SIZE };
+    const location = { urls: [asset.url], headers: { authorization: 'Bearer secret' } };
+    const fetch = () => new Pool(4).run(0, (slot) => b.fetch(location, { expected, slot }));
+    return { s, asset, expected, fetch };
+  }
+
+  it('is asked once, and the other one for all that follows, without what is secret', async () => {
+    const { s, asset, expected, fetch } = await redirected();
+    expect(await fetch()).toMatchObject({ ...expected, downloadedBytes: SIZE });
+    expect(s.requests(asset.downloadPath)).toHaveLength(1);
+    const others = s.requests(asset.contentPath);
+    expect(connectionsOf(others).size).toBe(4);
+    for (const { headers } of others) expect(headers.authorization).toBeUndefined();
+  });
+
+  it('is asked again when the other one is good no more', async () => {
+    const { s, asset, expected, fetch } = await redirected();
+    s.fault(asset.contentPath, SLOW, SLOW, { status: 403 }, SLOW, { status: 403 });
+    expect(await fetch()).toMatchObject({ ...expected, downloadedBytes: SIZE });
+    expect(s.requests(asset.downloadPath).length).toBeGreaterThan(1);
+  });
+});
+
 describe('an interrupt', () => {
   it('ends all connections, and the next run fetches what is missing', async () => {
     const s = await segmented();
