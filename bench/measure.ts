@@ -44,7 +44,7 @@ export type Outcome = Medians | { readonly failed: string };
 
 const SAMPLE_MS = 20;
 /** As much as the largest contender writes. */
-const TOUCHED_GIB = 4;
+const TOUCHED_GIB = 3;
 /** Ticks of /proc/PID/stat a second; 100 wherever Linux runs today. */
 const TICKS = 100;
 

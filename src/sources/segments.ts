@@ -97,7 +97,6 @@ class Segments {
   /** Of one connection, bytes a ms; 0 until one has brought a segment. */
   #rate = 0;
   #length: number;
-  /** How much more it has to be worth to break an answer off: what is on the way of it is lost. */
   /** Connections beside the first one. */
   #beside = 0;
   /** How many of these the server bears. */
