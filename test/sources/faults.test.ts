@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ResError } from '../../src/model/error.js';
 import { type Fault, startReleaseServer } from '../rig/release-server.js';
-import { bench, content, onCleanup, sha256, tempDir } from './harness.js';
+import { bench, content, onCleanup, outcome, sha256, tempDir } from './harness.js';
 
 const SIZE = 120_000;
 const place = fc.integer({ min: 0, max: SIZE });
@@ -105,12 +105,3 @@ describe('an answer that is compressed, though nobody asked for that', () => {
     expect(got).toMatchObject({ size: SIZE, sha256: sha256(bytes) });
   });
 });
-
-async function outcome<T>(promise: Promise<T>): Promise<T | ResError> {
-  try {
-    return await promise;
-  } catch (error) {
-    if (error instanceof ResError) return error;
-    throw error;
-  }
-}

@@ -112,5 +112,15 @@ export async function failure(promise: Promise<unknown>): Promise<ResError> {
   return result.error;
 }
 
+/** What a promise comes to, a ResError too; anything else that it rejects with fails the test. */
+export async function outcome<T>(promise: Promise<T>): Promise<T | ResError> {
+  try {
+    return await promise;
+  } catch (error) {
+    if (error instanceof ResError) return error;
+    throw error;
+  }
+}
+
 /** Message and hint, as a user reads them. */
 export const said = (error: ResError): string => `${error.message}\n${error.hint ?? ''}`;

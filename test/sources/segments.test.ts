@@ -9,7 +9,7 @@ import type { Fetched, FetcherOptions, FetchRequest } from '../../src/sources/fe
 import type { Slot } from '../../src/sources/segments.js';
 import { startProxy } from '../rig/proxy.js';
 import type { Fault, FileHandle, ReleaseServer, RequestRecord } from '../rig/release-server.js';
-import { bench, content, failure, onCleanup, server, sha256 } from './harness.js';
+import { bench, content, failure, onCleanup, outcome, server, sha256 } from './harness.js';
 
 const KIB = 1024;
 /** Small files behave here as large ones do. */
@@ -380,14 +380,5 @@ function linkOf(path: string): string {
     return readlinkSync(path);
   } catch {
     return '';
-  }
-}
-
-async function outcome<T>(promise: Promise<T>): Promise<T | ResError> {
-  try {
-    return await promise;
-  } catch (error) {
-    if (error instanceof ResError) return error;
-    throw error;
   }
 }
