@@ -43,7 +43,7 @@ export interface Contender extends Command {
 export type Outcome = Medians | { readonly failed: string };
 
 const SAMPLE_MS = 20;
-/** As much as the largest contender writes. */
+/** What a contender of the main job writes, about. */
 const TOUCHED_GIB = 3;
 /** Ticks of /proc/PID/stat a second; 100 wherever Linux runs today. */
 const TICKS = 100;

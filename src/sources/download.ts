@@ -1,10 +1,10 @@
 // One file from one http(s) address into its partial file: asks, joins, retries, until the last byte is there.
 import { ResError } from '../model/error.js';
 import { byteLength } from './exchange.js';
-import { type Failure, type Headers, networkFailure, statusFailure, TRY_AGAIN } from './failure.js';
+import { type Failure, type Headers, networkFailure, statusFailure } from './failure.js';
 import type { Network } from './network.js';
 import type { PartialFile, Wanted } from './partial.js';
-import { contentRange, rangeHeader } from './range.js';
+import { contentRange, endedEarly, rangeHeader } from './range.js';
 import { redactUrl } from './redact.js';
 import { COMPLETE, type Complete, interrupted, type RetryPolicy, retrying } from './retry.js';
 import {
@@ -238,13 +238,5 @@ async function receive(
   }
   const due = wanted ?? total;
   if (due === undefined || partial.size === due) return COMPLETE;
-  return {
-    kind: 'failed',
-    error: new ResError(
-      'network',
-      `${redactUrl(o.url)}: the answer ended after ${partial.size} of ${due} bytes`,
-      { hint: TRY_AGAIN },
-    ),
-    retry: 'yes',
-  };
+  return endedEarly(o.url, partial.size, due);
 }

@@ -4,7 +4,7 @@ import { byteLength } from './exchange.js';
 import { type Failure, isTransient, networkFailure, statusFailure } from './failure.js';
 import type { Network } from './network.js';
 import { redactUrl } from './redact.js';
-import { interrupted, isFailure, type RetryPolicy, retrying } from './retry.js';
+import { isFailure, orInterrupted, type RetryPolicy, retrying } from './retry.js';
 import { retryAfterMs } from './retry-after.js';
 import type { HttpClient, JsonResponse } from './source.js';
 import { type Answer, get } from './wire.js';
@@ -43,19 +43,10 @@ export function createHttpClient(o: {
         // What failed may be asked for again; who asked hears of the failure from `answer` itself.
         answer.catch(() => answers.delete(key));
       }
+      // The request is shared: an interrupt ends this wait for it, closing the client ends the request.
       return signal === undefined ? answer : orInterrupted(answer, signal);
     },
   };
-}
-
-/** The request is shared: an interrupt ends this wait for it, closing the client ends the request. */
-function orInterrupted<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(interrupted());
-    if (signal.aborted) return stop();
-    signal.addEventListener('abort', stop, { once: true });
-    answer.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
-  });
 }
 
 async function askOnce(

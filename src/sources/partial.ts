@@ -12,7 +12,7 @@ import { ByteSet, type ByteSpan } from './byte-set.js';
 import { byteLength } from './exchange.js';
 import type { Headers } from './failure.js';
 import { redactUrl } from './redact.js';
-import { interrupted } from './retry.js';
+import { orInterrupted } from './retry.js';
 
 export interface Wanted {
   /** Hex. */
@@ -91,8 +91,6 @@ export async function openPartial(
 ): Promise<PartialFile> {
   const notePath = `${path}.json`;
   let present = new ByteSet();
-  /** Bytes from the beginning, without a gap. */
-  let size = 0;
   const guarded = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
       return await work();
@@ -118,11 +116,12 @@ export async function openPartial(
   let isOpen = true;
 
   function grow(span: ByteSpan): void {
+    const before = present.beginning;
     present.add(span);
-    if (present.beginning === size) return;
-    size = present.beginning;
-    sums.reach(size);
-    watcher?.arrived(size);
+    const { beginning } = present;
+    if (beginning === before) return;
+    sums.reach(beginning);
+    watcher?.arrived(beginning);
   }
 
   /** Whole or not at all, one after the other. */
@@ -140,6 +139,10 @@ export async function openPartial(
     return noting;
   }
 
+  async function noteGaps(): Promise<void> {
+    if (note?.present) await writeNote({ ...note, present: present.spans });
+  }
+
   async function restart(): Promise<void> {
     await guarded(async () => {
       await file.truncate(0);
@@ -147,7 +150,6 @@ export async function openPartial(
     });
     sums.restart();
     present = new ByteSet();
-    size = 0;
     joined = false;
     note = undefined;
     watcher?.restarted();
@@ -184,7 +186,7 @@ export async function openPartial(
 
   return {
     get size() {
-      return size;
+      return present.beginning;
     },
     get present() {
       return present.size;
@@ -193,14 +195,7 @@ export async function openPartial(
       return joined;
     },
     gaps: (total) => present.gaps(total),
-    async sums() {
-      try {
-        return await sums.sums(signal);
-      } catch (error) {
-        if (signal.aborted) throw interrupted();
-        throw error;
-      }
-    },
+    sums: () => orInterrupted(sums.sums(signal), signal),
     condition(url) {
       if (note?.validator !== undefined && note.url === redactUrl(url)) return { 'if-range': note.validator };
       // The whole is compared with its sum in the end, so that any server that has it will do.
@@ -225,20 +220,19 @@ export async function openPartial(
       });
       appending = present.size > 0;
     },
-    append: (batch) => write(size, batch),
+    append: (batch) => write(present.beginning, batch),
     async allowGaps() {
       if (!note) throw new Error('gaps in a file of nowhere');
       joined = true;
       await writeNote({ ...note, present: present.spans });
     },
     write,
-    async note() {
-      if (note?.present) await writeNote({ ...note, present: present.spans });
-    },
+    note: noteGaps,
     async closeGaps() {
       if (!note?.present) return;
-      await guarded(() => file.truncate(size));
-      present = new ByteSet([[0, size]]);
+      const { beginning } = present;
+      await guarded(() => file.truncate(beginning));
+      present = new ByteSet([[0, beginning]]);
       const { present: _, ...rest } = note;
       await writeNote(rest);
     },
@@ -246,7 +240,7 @@ export async function openPartial(
     async finish() {
       await guarded(async () => {
         // Behind a gap there may once have been more than there was to come.
-        if (note?.present) await file.truncate(size);
+        if (note?.present) await file.truncate(present.beginning);
         await file.sync();
         await rm(notePath, { force: true });
       });
@@ -256,7 +250,7 @@ export async function openPartial(
       if (!isOpen) return;
       if (present.size === 0) return remove();
       try {
-        if (note?.present) await writeNote({ ...note, present: present.spans });
+        await noteGaps();
       } finally {
         await closeFile();
       }
@@ -269,7 +263,7 @@ export async function openPartial(
     appending = false;
     const writing = guarded(() => writeAll(file, batch, position));
     // What is short is summed meanwhile.
-    if (position === size) for (const bytes of batch) sums.pass(bytes);
+    if (position === present.beginning) for (const bytes of batch) sums.pass(bytes);
     await writing;
     grow([position, position + byteLength(batch)]);
     for (const bytes of batch) giveBack(bytes);

@@ -27,6 +27,16 @@ export function contentRange(
   };
 }
 
+/** Whether an answer is just this range of a file of `total` bytes, as far as it says. */
+export function isRange(
+  headers: Headers,
+  { start, end }: { readonly start: number; readonly end: number },
+  total: number,
+): boolean {
+  const found = contentRange(headers);
+  return found?.start === start && found.end === end && (found.total ?? total) === total;
+}
+
 /** The header that asks for a range; without an end, for all that follows. */
 export function rangeHeader({ start, end }: { readonly start: number; readonly end?: number }): Headers {
   return { range: `bytes=${start}-${end === undefined ? '' : end - 1}` };
@@ -61,7 +71,12 @@ export async function takeRange(
     return networkFailure(error, hop);
   }
   if (range.start === range.end) return COMPLETE;
-  const message = `${redactUrl(url)}: the answer ended after ${range.start - start} of ${range.end - start} bytes`;
+  return endedEarly(url, range.start - start, range.end - start);
+}
+
+/** An answer that looked whole, and brought less than it should. */
+export function endedEarly(url: string, came: number, due: number): Failure {
+  const message = `${redactUrl(url)}: the answer ended after ${came} of ${due} bytes`;
   return { kind: 'failed', error: new ResError('network', message, { hint: TRY_AGAIN }), retry: 'yes' };
 }
 

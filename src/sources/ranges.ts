@@ -3,7 +3,7 @@
 import type { ByteRange } from '../store/chunks.js';
 import { type Failure, type Headers, statusFailure } from './failure.js';
 import type { Network } from './network.js';
-import { contentRange, rangeHeader, takeRange, uselessAnswer } from './range.js';
+import { isRange, rangeHeader, takeRange, uselessAnswer } from './range.js';
 import { COMPLETE, type Complete, type RetryPolicy, retrying } from './retry.js';
 import { get } from './wire.js';
 
@@ -65,8 +65,7 @@ async function attempt(left: ByteRange[], o: RangesDownload): Promise<Complete |
       ? uselessAnswer(o.url, 'gives no parts of it')
       : statusFailure(answer.status, answer.headers, answer.hop);
   }
-  const found = contentRange(answer.headers);
-  if (found?.start !== range.start || found.end !== range.end || (found.total ?? o.size) !== o.size) {
+  if (!isRange(answer.headers, range, o.size)) {
     await answer.discard();
     return uselessAnswer(o.url, 'gives other parts of it than those asked for');
   }

@@ -1,6 +1,7 @@
 // When to ask again: exponential backoff with full jitter, or the time that the server asked for.
 import { setTimeout as delay } from 'node:timers/promises';
 import { ResError } from '../model/error.js';
+import { unlessAborted } from '../store/unless-aborted.js';
 import type { Failure } from './failure.js';
 
 export interface RetryPolicy {
@@ -69,6 +70,16 @@ export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
     await delay(ms, undefined, signal === undefined ? {} : { signal });
   } catch (error) {
     if (signal?.aborted === true) throw interrupted();
+    throw error;
+  }
+}
+
+/** Waits for work until the signal is raised. Rejects with ResError `interrupted` then, or as the work does. */
+export async function orInterrupted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  try {
+    return await unlessAborted(work, signal);
+  } catch (error) {
+    if (signal.aborted) throw interrupted();
     throw error;
   }
 }

@@ -6,7 +6,7 @@ import { byteLength } from './exchange.js';
 import { type Failure, type Headers, isTransient, statusFailure } from './failure.js';
 import type { Network } from './network.js';
 import type { PartialFile } from './partial.js';
-import { contentRange, type Pending, rangeHeader, takeRange } from './range.js';
+import { isRange, type Pending, rangeHeader, takeRange } from './range.js';
 import { COMPLETE, type Complete, interrupted, isFailure, type RetryPolicy, retrying } from './retry.js';
 import { type Answer, get } from './wire.js';
 
@@ -199,9 +199,7 @@ class Segments {
         if (answer.status === 200 || answer.status === 416) return MISFIT;
         return statusFailure(answer.status, answer.headers, answer.hop);
       }
-      const found = contentRange(answer.headers);
-      const total = found?.total ?? this.#total;
-      const fits = found?.start === range.start && found.end === asked && total === this.#total;
+      const fits = isRange(answer.headers, { start: range.start, end: asked }, this.#total);
       if (fits && this.#partial.continuedBy(url, answer.headers))
         return await this.#take(range, asked, answer, began);
       await answer.discard();

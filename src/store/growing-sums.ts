@@ -5,6 +5,7 @@ import { open } from 'node:fs/promises';
 import { ioError } from './files.js';
 import { type FileSums, RunningSums, type WantedSums } from './running-sums.js';
 import { SumsThread } from './sums-thread.js';
+import { unlessAborted } from './unless-aborted.js';
 
 /** Bytes that are summed as they pass: to start a thread takes longer than to sum these. */
 const IN_PASSING = 16 * 1024 * 1024;
@@ -53,7 +54,8 @@ export class GrowingSums {
       return this.#passing.sums();
     }
     try {
-      const known = this.#id === undefined ? undefined : await unlessAborted(thread?.ask(this.#id), signal);
+      const asked = this.#id === undefined ? undefined : thread?.ask(this.#id);
+      const known = asked && (await unlessAborted(asked, signal));
       return known ?? (await readSums(this.#path, this.#size, this.#wanted, signal));
     } catch (error) {
       signal?.throwIfAborted();
@@ -71,25 +73,6 @@ export class GrowingSums {
   close(): void {
     if (this.#id !== undefined) thread?.close(this.#id);
     this.#id = undefined;
-  }
-}
-
-/** What goes on is not waited for. */
-async function unlessAborted<T>(
-  work: Promise<T> | undefined,
-  signal: AbortSignal | undefined,
-): Promise<T | undefined> {
-  if (!signal) return work;
-  signal.throwIfAborted();
-  let stop = (): void => undefined;
-  const stopped = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason);
-    signal.addEventListener('abort', stop, { once: true });
-  });
-  try {
-    return await Promise.race([work, stopped]);
-  } finally {
-    signal.removeEventListener('abort', stop);
   }
 }
 
