@@ -57,7 +57,7 @@ async function bundle(root, outdir) {
     entryPoints: {
       'cli/app': 'src/cli/main.ts',
       index: 'src/index.ts',
-      'sums-reader': 'src/store/sums-reader.ts',
+      'hash-worker': 'src/store/hash-worker.ts',
     },
     chunkNames: 'chunks/[name]-[hash]',
     outdir,

@@ -54,7 +54,7 @@ beforeEach(async () => {
   await writeFile(join(root, 'src/word.ts'), "export const word: string = 'hello';\n");
   await writeFile(join(root, 'src/index.ts'), "export { word } from './word.js';\n");
   await writeFile(join(root, 'src/cli/main.ts'), MAIN);
-  await writeFile(join(root, 'src/store/sums-reader.ts'), '');
+  await writeFile(join(root, 'src/store/hash-worker.ts'), '');
   await writeFile(join(root, 'package.json'), '{ "type": "module" }\n');
   await writeFile(join(root, 'package-lock.json'), await smallLock());
   await writeFile(join(folder, 'bin/npm'), NPM, { mode: 0o755 });

@@ -1,6 +1,7 @@
 // Decompression of streams: which format it is, by its first bytes, and what decodes it. With the format's own program where
 // it is installed, else with a library: the bytes are the same, so the program is not part of any key.
 import { ResError } from '../model/error.js';
+import { withCommas } from '../model/size.js';
 import { ByteReader, restOf } from '../store/byte-reader.js';
 import { DamagedError, describeBytes } from './bytes.js';
 import type { KindContext } from './kind.js';
@@ -180,7 +181,7 @@ class Watched {
 function corrupt(error: unknown, format: Compression, what: string, bytes: number): unknown {
   const reason = reasonOf(error, format);
   if (reason === undefined) return error;
-  const shown = bytes.toLocaleString('en');
+  const shown = withCommas(bytes);
   return new ResError(
     'corrupt-input',
     `${what} is not whole ${format} data: ${reason} (within the first ${shown} bytes)`,

@@ -5,7 +5,7 @@ import { giveBack, lend } from '../store/lent.js';
 import { DamagedError, isZero } from './bytes.js';
 
 /** Inflated bytes a piece, and pieces that may wait for the consumer: the threads work ahead that far. */
-const PIECE = 256 * 1024;
+const PIECE = 512 * 1024;
 const AHEAD = 4;
 /** Pieces come out as objects, for of bytes the stream would put those that wait together into a new one. */
 const OPTIONS: ZlibOptions & Pick<TransformOptions, 'readableObjectMode' | 'readableHighWaterMark'> = {

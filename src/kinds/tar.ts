@@ -2,6 +2,7 @@
 // is what `tar -S` makes of a raw image and what cloud images come as, are expanded; and an archive that is cut off, even
 // between two entries, is an error.
 import { ResError } from '../model/error.js';
+import { withCommas } from '../model/size.js';
 import { ByteReader } from '../store/byte-reader.js';
 import type { ArchiveEntry } from './archive.js';
 import { quote } from './archive.js';
@@ -206,7 +207,7 @@ class TarReader {
   }
 
   #several(): ResError {
-    const at = (this.#reader.offset - BLOCK).toLocaleString('en');
+    const at = withCommas(this.#reader.offset - BLOCK);
     return new ResError(
       'bad-format',
       `${this.#archive}: a second tar archive follows the first (at byte ${at})`,
@@ -397,7 +398,7 @@ class TarReader {
   }
 
   #damaged(why: string): ResError {
-    const at = this.#reader.offset.toLocaleString('en');
+    const at = withCommas(this.#reader.offset);
     return new ResError(
       'corrupt-input',
       `${this.#archive} is not a whole tar archive: ${why} (at byte ${at})`,

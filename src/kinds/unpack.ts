@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { chmod, constants, copyFile, mkdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ResError } from '../model/error.js';
+import { withCommas } from '../model/size.js';
 import { errorCode, ioError, openSparseWriter } from '../store/files.js';
 import { type ArchiveEntry, checkLinkTarget, MAX_ENTRIES, quote, safeSegments, unsafe } from './archive.js';
 import { MAX_EXPANDED_BYTES } from './compression.js';
@@ -147,8 +148,7 @@ class Tree {
   }
 
   #count(entry: ArchiveEntry): void {
-    if (++this.#entries > MAX_ENTRIES)
-      throw this.#tooMuch(`more than ${MAX_ENTRIES.toLocaleString('en')} entries`);
+    if (++this.#entries > MAX_ENTRIES) throw this.#tooMuch(`more than ${withCommas(MAX_ENTRIES)} entries`);
     this.#expand(entry.size);
   }
 

@@ -14,3 +14,8 @@ export function parseSize(text: string): number | undefined {
   const bytes = Math.round(Number(whole + fraction) * factor);
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
+
+/** `1,234,567`. Not with `toLocaleString`: what it wants to know of languages takes 10 ms to load. */
+export function withCommas(count: number): string {
+  return String(count).replace(/\B(?=(?:\d{3})+$)/g, ',');
+}

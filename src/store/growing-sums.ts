@@ -1,18 +1,16 @@
 // The plain sums of a file that is being written, worked out while it grows. The first bytes are summed as they pass; what is
-// longer is read again, from the system's memory, by a thread of its own (sums-reader.ts): the sum of a stream can only be computed in order, and
-// would keep the thread that moves all bytes busy for as long as they take to unpack.
+// longer is read again, from the system's memory, by a thread of its own (hash-worker.ts): the sum of a stream can only be computed
+// in order, and would keep the thread that moves all bytes busy for as long as they take to unpack.
 import { open } from 'node:fs/promises';
 import { ioError } from './files.js';
+import type { HashThread } from './hash-thread.js';
+import { threadForFile, worthAThread } from './hash-threads.js';
 import { type FileSums, RunningSums, type WantedSums } from './running-sums.js';
-import { SumsThread } from './sums-thread.js';
 import { unlessAborted } from './unless-aborted.js';
 
-/** Bytes that are summed as they pass: to start a thread takes longer than to sum these. */
-const IN_PASSING = 16 * 1024 * 1024;
 const READ_BUFFER = 1024 * 1024;
-
-/** One for all files, for as long as the process lives: it sums as fast as most of what it reads comes. */
-let thread: SumsThread | undefined;
+/** Bytes. A message to the thread costs as much as to copy half a MiB. */
+const STRIDE = 4 * 1024 * 1024;
 
 export class GrowingSums {
   readonly #path: string;
@@ -20,8 +18,10 @@ export class GrowingSums {
   /** Until there are too many bytes for it, or some that did not pass. */
   #passing: RunningSums | undefined;
   #size = 0;
-  /** What the thread knows the file by. */
-  #id: number | undefined;
+  /** Of which the thread knows. */
+  #told = 0;
+  /** Who reads it, and what it knows the file by. */
+  #reader: { readonly thread: HashThread; readonly id: number } | undefined;
 
   /** @param path of the file, which is there before `reach` tells of bytes that did not pass */
   constructor(path: string, wanted: WantedSums) {
@@ -33,7 +33,7 @@ export class GrowingSums {
   /** The next bytes; they need not be in the file yet. The piece may be reused at once. */
   pass(bytes: Uint8Array): void {
     if (this.#passing === undefined) return;
-    if (this.#passing.size + bytes.length > IN_PASSING) this.#passing = undefined;
+    if (this.#passing.size + bytes.length > worthAThread()) this.#passing = undefined;
     else this.#passing.update(bytes);
   }
 
@@ -42,9 +42,18 @@ export class GrowingSums {
     this.#size = size;
     if (this.#passing !== undefined && size <= this.#passing.size) return;
     this.#passing = undefined;
-    thread ??= new SumsThread();
-    this.#id ??= thread.open(this.#path, this.#wanted);
-    thread.reach(this.#id, size);
+    this.#reader ??= this.#open();
+    if (size - this.#told >= STRIDE) this.#tell();
+  }
+
+  #open(): { readonly thread: HashThread; readonly id: number } {
+    const thread = threadForFile();
+    return { thread, id: thread.open(this.#path, this.#wanted) };
+  }
+
+  #tell(): void {
+    this.#reader?.thread.reach(this.#reader.id, this.#size);
+    this.#told = this.#size;
   }
 
   /** Of the bytes that `reach` told of. Rejects with ResError `io`, or with the signal's reason. */
@@ -54,7 +63,8 @@ export class GrowingSums {
       return this.#passing.sums();
     }
     try {
-      const asked = this.#id === undefined ? undefined : thread?.ask(this.#id);
+      this.#tell();
+      const asked = this.#reader?.thread.ask(this.#reader.id);
       const known = asked && (await unlessAborted(asked, signal));
       return known ?? (await readSums(this.#path, this.#size, this.#wanted, signal));
     } catch (error) {
@@ -71,8 +81,9 @@ export class GrowingSums {
   }
 
   close(): void {
-    if (this.#id !== undefined) thread?.close(this.#id);
-    this.#id = undefined;
+    this.#reader?.thread.close(this.#reader.id);
+    this.#reader = undefined;
+    this.#told = 0;
   }
 }
 

@@ -9,6 +9,7 @@ import { CHUNK_SIZE, type Digest, digestAlgorithm, sha256Digest } from '../model
 import { ResError } from '../model/error.js';
 import type { Extent } from './extents.js';
 import { ioError } from './files.js';
+import { CHUNKS_AHEAD, threadForChunk, worthAThread } from './hash-threads.js';
 import { giveBack, lend } from './lent.js';
 
 /** `sha256`: as `sha256sum`. `derived`: plain sha256 up to CHUNK_SIZE bytes, `tree:` above. */
@@ -47,7 +48,7 @@ const STREAM_CHUNKS = 2;
 /** Chunks of files at a time in the whole process, so that memory stays flat however many files are hashed. */
 const FILE_CHUNKS = Math.min(4, availableParallelism());
 
-/** In the thread pool; the event loop stays free. */
+/** In Node's thread pool; the event loop is held only for as long as it takes to copy it, which that way of hashing wants. */
 async function digestChunk(chunk: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
   // A hole comes as the constant itself and need not even be compared.
   if (chunk.length === CHUNK_SIZE && (chunk.buffer === ZEROS.buffer || ZEROS.equals(chunk)))
@@ -136,14 +137,25 @@ class ChunkHasher {
   #dispatch(): void {
     const buffer = this.#buffer;
     if (buffer === undefined) return;
-    this.#sums.push(
-      digestChunk(buffer.subarray(0, this.#filled)).then((sum) => {
-        leaveChunkBuffer(buffer);
-        return sum;
-      }),
-    );
+    const sum = this.#digest(buffer.subarray(0, this.#filled));
+    // A failure is seen by who awaits it; until then it must not count as unhandled.
+    sum.catch(() => undefined);
+    this.#sums.push(sum);
     this.#buffer = undefined;
     this.#filled = 0;
+  }
+
+  async #digest(chunk: Buffer<ArrayBuffer>): Promise<Uint8Array> {
+    const before = this.#sums.length * CHUNK_SIZE;
+    const thread = before + chunk.length > worthAThread() ? threadForChunk() : undefined;
+    if (thread === undefined) {
+      const sum = await digestChunk(chunk);
+      leaveChunkBuffer(Buffer.from(chunk.buffer));
+      return sum;
+    }
+    const { sum, chunk: back } = await thread.sumOfChunk(chunk);
+    leaveChunkBuffer(Buffer.from(back.buffer));
+    return sum;
   }
 
   finish(): Promise<Uint8Array[]> {
@@ -214,23 +226,35 @@ async function derivedFile(
   o: FileHashOptions,
 ): Promise<Digest> {
   const count = Math.ceil(size / CHUNK_SIZE);
+  const isLarge = size > worthAThread();
   const sums: Uint8Array[] = new Array(count);
   const pieces = new Pieces(file, path, size, CHUNK_SIZE, o.extents);
   let index = 0;
   async function work(): Promise<void> {
     while (index < count) {
-      const mine = index++;
-      sums[mine] = await withChunkBuffer(async (buffer) => {
-        o.signal?.throwIfAborted();
-        const piece = await pieces.read(buffer, mine * CHUNK_SIZE);
-        o.onBytes?.(piece.length);
-        return digestChunk(piece);
-      });
+      const start = index++ * CHUNK_SIZE;
+      o.signal?.throwIfAborted();
+      const length = Math.min(CHUNK_SIZE, size - start);
+      sums[start / CHUNK_SIZE] = (await inThread(start, length)) ?? (await inPool(start));
+      o.onBytes?.(length);
     }
   }
+  /** Without a thread, or where it could not read. */
+  function inPool(start: number): Promise<Uint8Array> {
+    return withChunkBuffer(async (buffer) => digestChunk(await pieces.read(buffer, start)));
+  }
+  async function inThread(start: number, length: number): Promise<Uint8Array | undefined> {
+    if (!isLarge) return undefined;
+    const ranges = pieces.ranges(start, start + length);
+    // Zeros need neither be read nor hashed.
+    if (ranges.length === 0) return undefined;
+    return threadForChunk()?.sumOfPart({ fd: file.fd, start, length, ranges });
+  }
   // All are awaited even when one fails: the file is closed afterwards.
-  const ends = await Promise.allSettled(Array.from({ length: Math.min(FILE_CHUNKS, count) }, work));
+  const lanes = Math.min(FILE_CHUNKS + (isLarge ? CHUNKS_AHEAD : 0), count);
+  const ends = await Promise.allSettled(Array.from({ length: lanes }, work));
   for (const end of ends) if (end.status === 'rejected') throw end.reason;
+  o.signal?.throwIfAborted();
   return derivedDigest(size, sums);
 }
 
@@ -260,19 +284,18 @@ class Pieces {
   async read(buffer: Buffer<ArrayBuffer>, start: number): Promise<Buffer<ArrayBuffer>> {
     const end = Math.min(start + this.#length, this.#size);
     if (end <= start) return buffer.subarray(0, 0);
-    if (this.#extents === undefined) {
-      await this.#readFully(buffer, 0, end - start, start);
-      return buffer.subarray(0, end - start);
-    }
-    const ranges = overlapping(this.#extents, start, end);
+    const ranges = this.ranges(start, end);
     if (ranges.length === 0) return ZEROS.subarray(0, end - start);
-    buffer.fill(0, 0, end - start);
-    for (const range of ranges) {
-      const from = Math.max(range.start, start);
-      const to = Math.min(range.start + range.length, end);
-      await this.#readFully(buffer, from - start, to - from, from);
-    }
+    const [only] = ranges;
+    if (ranges.length > 1 || only?.length !== end - start) buffer.fill(0, 0, end - start);
+    for (const range of ranges) await this.#readFully(buffer, range.start - start, range.length, range.start);
     return buffer.subarray(0, end - start);
+  }
+
+  /** What is to be read of [start, end). */
+  ranges(start: number, end: number): readonly Extent[] {
+    if (this.#extents === undefined) return [{ start, length: end - start }];
+    return overlapping(this.#extents, start, end);
   }
 
   async #readFully(buffer: Buffer, offset: number, length: number, position: number): Promise<void> {
@@ -285,7 +308,7 @@ class Pieces {
   }
 }
 
-/** The extents that share a byte with [start, end), found by halving: images may have very many. */
+/** What of the extents lies in [start, end), found by halving: images may have very many. */
 function overlapping(extents: readonly Extent[], start: number, end: number): readonly Extent[] {
   let low = 0;
   let high = extents.length;
@@ -299,7 +322,8 @@ function overlapping(extents: readonly Extent[], start: number, end: number): re
   for (let i = low; i < extents.length; i++) {
     const extent = extents[i];
     if (extent === undefined || extent.start >= end) break;
-    found.push(extent);
+    const from = Math.max(extent.start, start);
+    found.push({ start: from, length: Math.min(extent.start + extent.length, end) - from });
   }
   return found;
 }

@@ -1,6 +1,6 @@
 // Sizes as people write them.
 import { expect, it } from 'vitest';
-import { parseSize } from '../../src/model/size.js';
+import { parseSize, withCommas } from '../../src/model/size.js';
 
 it.each([
   ['0', 0],
@@ -21,5 +21,12 @@ it.each(['', 'G', '-1', '1.5', '1e3', '2GB', '2 apples', '0x10', ' 1G', '1G ', '
   '%j is none',
   (text) => {
     expect(parseSize(text)).toBeUndefined();
+  },
+);
+
+it.each([0, 7, 999, 1000, 123456, 1234567, 2 ** 53 - 1])(
+  '%d with commas is what languages make of it',
+  (count) => {
+    expect(withCommas(count)).toBe(count.toLocaleString('en'));
   },
 );

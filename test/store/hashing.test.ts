@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { openSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { CHUNK_SIZE } from '../../src/model/digest.js';
+import { threadForChunk } from '../../src/store/hash-threads.js';
 import { ContentHasher, digestFile } from '../../src/store/hashing.js';
 import { tempDir } from './temp.js';
 
@@ -90,6 +91,66 @@ describe('content digests', () => {
     const hasher = new ContentHasher({ sha256: false, derived: true });
     await hasher.update(Buffer.from('x'));
     expect(Object.keys(await hasher.finish())).toEqual(['size', 'derived']);
+  });
+});
+
+/** Threads take part once they run, and some bytes are hashed before that. */
+async function untilThreadsRun(): Promise<void> {
+  await vi.waitUntil(() => threadForChunk() !== undefined, { timeout: 20_000 });
+}
+
+describe('digests of what is large', () => {
+  const size = 6 * CHUNK_SIZE + 777;
+  const bytes = sample(size, 5);
+  bytes.fill(0, CHUNK_SIZE, 2 * CHUNK_SIZE);
+  const runs = [
+    { start: 4096, length: CHUNK_SIZE - 4096 },
+    { start: 2 * CHUNK_SIZE - 10, length: 20 },
+    { start: 2 * CHUNK_SIZE + 100_000, length: 3 * CHUNK_SIZE },
+    { start: size - 1, length: 1 },
+  ];
+
+  it('of a stream are those of the definition, with threads as without', async () => {
+    const expected = tree(bytes);
+    for (const piece of [999_999, CHUNK_SIZE, 3 * CHUNK_SIZE + 1]) {
+      expect((await hashed(cut(bytes, [piece]))).derived).toBe(expected);
+      await untilThreadsRun();
+    }
+    // Several at a time, more than there are threads for.
+    const all = await Promise.all(Array.from({ length: 5 }, () => hashed(cut(bytes, [1_000_000]))));
+    for (const { derived } of all) expect(derived).toBe(expected);
+  });
+
+  it('of a file with holes are those of the definition, with threads as without', async () => {
+    const holed = Buffer.alloc(size);
+    for (const { start, length } of runs) bytes.copy(holed, start, start, start + length);
+    const path = join(tempDir(), 'holed');
+    writeFileSync(path, holed);
+    const expected = tree(holed);
+    for (const extents of [undefined, runs, runs]) {
+      let done = 0;
+      const onBytes = (count: number) => (done += count);
+      const options = extents ? { extents, onBytes } : { onBytes };
+      expect((await digestFile(path, 'derived', options)).digest).toBe(expected);
+      expect(done).toBe(size);
+      await untilThreadsRun();
+    }
+    // What a thread takes for a hole it does not read.
+    expect((await digestFile(path, 'derived', { extents: [{ start: 0, length: 1 }] })).digest).toBe(
+      tree(Buffer.concat([holed.subarray(0, 1), Buffer.alloc(size - 1)])),
+    );
+  });
+
+  it('are none of a file that is cut short, and stop at a signal', async () => {
+    const path = join(tempDir(), 'short');
+    writeFileSync(path, bytes);
+    await untilThreadsRun();
+    const cutIt = () => truncateSync(path, 1000);
+    await expect(digestFile(path, 'derived', { onBytes: cutIt })).rejects.toThrow(/was cut short while/);
+    writeFileSync(path, bytes);
+    const stop = new AbortController();
+    const onBytes = () => stop.abort(new Error('stopped'));
+    await expect(digestFile(path, 'derived', { onBytes, signal: stop.signal })).rejects.toThrow('stopped');
   });
 });
 

@@ -1,4 +1,4 @@
-// The thread that sums files: what holds the process, and what does not.
+// The threads that hash: what holds the process, what does not, and what is done without them.
 import { spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,7 @@ const STORE = fileURLToPath(new URL('../../src/store/', import.meta.url));
 const SIZE = 2 ** 31;
 
 let dir: string;
-/** A program: `ask PATH`, `stop PATH` or `refuse PATH`. */
+/** A program: `ask PATH SIZE` and so on; what is asked for, what becomes of the threads. */
 let program: string;
 
 beforeAll(async () => {
@@ -22,12 +22,41 @@ beforeAll(async () => {
   writeFileSync(
     entry,
     `import { GrowingSums } from ${JSON.stringify(join(STORE, 'growing-sums.ts'))};
+     import { threadForChunk } from ${JSON.stringify(join(STORE, 'hash-threads.ts'))};
+     import { ContentHasher, digestFile } from ${JSON.stringify(join(STORE, 'hashing.ts'))};
+     import { setTimeout } from 'node:timers/promises';
      import { syncBuiltinESMExports } from 'node:module';
      import threads from 'node:worker_threads';
      const [how, path, size] = process.argv.slice(2);
      if (how === 'refuse') {
        threads.Worker = class { constructor() { throw new Error('no thread'); } };
        syncBuiltinESMExports();
+     }
+     if (how.startsWith('lose')) {
+       const { Worker } = threads;
+       threads.Worker = class extends Worker {
+         postMessage(order, moved) {
+           if (order.is === 'part' || order.is === 'chunk') this.terminate();
+           super.postMessage(order, moved);
+         }
+       };
+       syncBuiltinESMExports();
+     }
+     if (how === 'digest' || how === 'lose parts') {
+       while (!threadForChunk()) await setTimeout(1);
+       console.log((await digestFile(path, 'derived')).digest);
+       process.exit();
+     }
+     if (how === 'lose chunks') {
+       while (!threadForChunk()) await setTimeout(1);
+       const hasher = new ContentHasher({ sha256: false, derived: true });
+       const piece = new Uint8Array(4_000_000);
+       const fed = async () => {
+         for (let i = 0; i < 10; i++) await hasher.update(piece);
+         await hasher.finish();
+       };
+       console.log(await fed().then(() => 'finished', ({ message }) => message));
+       process.exit();
      }
      const sums = new GrowingSums(path, { chunks: false });
      const stop = new AbortController();
@@ -38,7 +67,7 @@ beforeAll(async () => {
      sums.close();`,
   );
   const common = { bundle: true, platform: 'node', format: 'esm', outdir: join(dir, 'dist') } as const;
-  await build({ ...common, entryPoints: { 'sums-reader': join(STORE, 'sums-reader.ts'), program: entry } });
+  await build({ ...common, entryPoints: { 'hash-worker': join(STORE, 'hash-worker.ts'), program: entry } });
   program = join(dir, 'dist/program.js');
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -75,5 +104,15 @@ describe('a process', () => {
 
   it('that gets no thread sums by itself', async () => {
     expect(await run('refuse', 20_000_000)).toBe(ZEROS);
+  });
+
+  it('that loses its threads reads what they were to read', async () => {
+    const digest = await run('digest', 20_000_000);
+    expect(digest).toMatch(/^tree:[0-9a-f]{64}$/);
+    expect(await run('lose parts', 20_000_000)).toBe(digest);
+  });
+
+  it('that loses them with what streams by does not take another digest for it', async () => {
+    expect(await run('lose chunks', 1)).toBe('the thread that hashes came to an end');
   });
 });
