@@ -284,7 +284,8 @@ function demandOf(node: Node): Demand {
 }
 
 /** Of what could never be run here. */
-function memoryError({ memory = 0 }: Demand): ResError | undefined {
+function memoryError({ memory }: Demand): ResError | undefined {
+  if (memory === undefined) return undefined;
   const there = machineMemory();
   if (memory <= there) return undefined;
   return new ResError(

@@ -1,5 +1,6 @@
 // How much runs at once: a limit for each kind of work, and among those that wait the most urgent first.
 import { totalmem } from 'node:os';
+import TinyQueue from 'tinyqueue';
 import type { Demand } from '../kinds/kind.js';
 import { ResError } from '../model/error.js';
 import type { Slot } from '../sources/segments.js';
@@ -18,7 +19,7 @@ interface Waiter extends Claim {
 
 /** A counting semaphore whose waiters are served by priority, highest first; equals in the order they came. */
 export class Pool {
-  readonly #waiters: Waiter[] = [];
+  readonly #waiters = new TinyQueue<Waiter>([], order);
   readonly #limit: number;
   #free: number;
   #closed: unknown;
@@ -42,8 +43,8 @@ export class Pool {
     let isHeld = true;
     const slot: Slot = {
       giveWay: async () => {
-        const [first] = this.#waiters;
-        if (!first || !isBefore(first, claim)) return;
+        const first = this.#waiters.peek();
+        if (!first || order(first, claim) >= 0) return;
         isHeld = false;
         this.#leave(claim.places);
         await this.#enter(claim);
@@ -65,36 +66,34 @@ export class Pool {
   close(reason: unknown): void {
     if (this.#closed !== undefined) return;
     this.#closed = reason;
-    for (const waiter of this.#waiters.splice(0)) waiter.refuse(reason);
+    for (let next = this.#waiters.pop(); next; next = this.#waiters.pop()) next.refuse(reason);
   }
 
   #enter(claim: Claim): Promise<void> {
     if (this.#closed !== undefined) return Promise.reject(this.#closed);
-    const [first] = this.#waiters;
+    const first = this.#waiters.peek();
     // One that comes before may wait for more places than are free.
-    if (this.#free >= claim.places && (!first || isBefore(claim, first))) {
+    if (this.#free >= claim.places && (!first || order(claim, first) < 0)) {
       this.#free -= claim.places;
       return Promise.resolve();
     }
-    return new Promise((start, refuse) => {
-      const at = this.#waiters.findIndex((waiter) => isBefore(claim, waiter));
-      this.#waiters.splice(at === -1 ? this.#waiters.length : at, 0, { ...claim, start, refuse });
-    });
+    return new Promise((start, refuse) => this.#waiters.push({ ...claim, start, refuse }));
   }
 
   /** Nobody passes the most urgent one: what takes many places would wait for ever. */
   #leave(places: number): void {
     this.#free += places;
-    for (let next = this.#waiters[0]; next && next.places <= this.#free; next = this.#waiters[0]) {
-      this.#waiters.shift();
+    for (let next = this.#waiters.peek(); next && next.places <= this.#free; next = this.#waiters.peek()) {
+      this.#waiters.pop();
       this.#free -= next.places;
       next.start();
     }
   }
 }
 
-function isBefore(a: Claim, b: Claim): boolean {
-  return a.priority === b.priority ? a.turn < b.turn : a.priority > b.priority;
+/** Less than zero when `a` comes before `b`; zero for connections of one download. */
+function order(a: Claim, b: Claim): number {
+  return b.priority - a.priority || a.turn - b.turn;
 }
 
 export type PoolName = 'jobs' | 'network' | 'disk' | 'cpu';

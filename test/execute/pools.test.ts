@@ -48,6 +48,24 @@ describe('a pool', () => {
     expect(order).toEqual(['high', 'middle a', 'middle b', 'low']);
   });
 
+  it('serves very many that wait in time that grows with their number', async () => {
+    const timeOf = async (count: number) => {
+      const pool = new Pool(1);
+      const first = gate();
+      const holder = pool.run(0, () => first.opened);
+      const began = performance.now();
+      const waiters = Array.from({ length: count }, (_, i) => pool.run(i % 7, async () => undefined));
+      first.open();
+      await Promise.all([holder, ...waiters]);
+      return performance.now() - began;
+    };
+    await timeOf(4_000);
+    // Eight times as many: were each compared to all, they took 64 times as long.
+    const ratios = [];
+    for (let round = 0; round < 3; round++) ratios.push((await timeOf(64_000)) / (await timeOf(8_000)));
+    expect(Math.min(...ratios)).toBeLessThan(30);
+  });
+
   it('never gives more places than it has, and serves all, however many each takes', async () => {
     const piece = fc.record({
       places: fc.integer({ min: 1, max: 9 }),
