@@ -2,7 +2,7 @@
 // know its caller works out itself.
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { Extent } from './extents.js';
+import type { FilePart } from './holed-file.js';
 import { packageRoot } from './package.js';
 import type { FileSums, WantedSums } from './running-sums.js';
 
@@ -15,22 +15,19 @@ export type SumsOrder =
   | { readonly is: 'ask'; readonly id: number }
   | { readonly is: 'close'; readonly id: number };
 
-/** A part of an open file: `length` bytes of `start` on, which are zeros outside `ranges`. */
-export interface FilePart {
-  readonly fd: number;
-  readonly start: number;
-  /** At most CHUNK_SIZE. */
-  readonly length: number;
-  readonly ranges: readonly Extent[];
-}
-
-/** The plain sha256 of a chunk, answered by one reply. */
+/** Plain sha256, each answered by one reply. */
 export type ChunkOrder =
-  | { readonly is: 'part'; readonly id: number; readonly part: FilePart }
+  | { readonly is: 'part'; readonly id: number; readonly part: FilePart; readonly of?: PartOf }
   | { readonly is: 'chunk'; readonly id: number; readonly chunk: Uint8Array<ArrayBuffer> };
 
+/** A sum goes on over several parts; the answer to the last one has it, those before have nothing of it. Forgotten by `close`. */
+export interface PartOf {
+  readonly id: number;
+  readonly isLast: boolean;
+}
+
+/** Without what was asked for when the file could not be read. */
 export type HashReply =
-  /** Left out when the file could not be read. */
   | { readonly id: number; readonly sums?: FileSums }
   | { readonly id: number; readonly sum?: Uint8Array; readonly chunk?: Uint8Array<ArrayBuffer> };
 
@@ -75,10 +72,10 @@ export class HashThread {
     const worker = new Worker(join(packageRoot(), 'dist', 'hash-worker.js'), {
       // Neither flags nor a profiler of the process are for it.
       execArgv: [],
-      // It makes next to no objects; what it may have it takes.
+      // It makes next to no objects, but for a number for each MiB of a file that grows; what it may have of young ones it takes.
       resourceLimits: {
         maxYoungGenerationSizeMb: 1,
-        maxOldGenerationSizeMb: 8,
+        maxOldGenerationSizeMb: 64,
         codeRangeSizeMb: 4,
         stackSizeMb: 1,
       },
@@ -125,9 +122,45 @@ export class HashThread {
   }
 
   /** Undefined when the part is to be read by who asks: it may be that it cannot be. The file stays open until then. */
-  async sumOfPart(part: FilePart): Promise<Uint8Array | undefined> {
-    const reply = await this.#answer({ is: 'part', id: ++this.#lastId, part });
+  async sumOfPart(part: FilePart, of?: PartOf): Promise<Uint8Array | undefined> {
+    const reply = await this.#answer({ is: 'part', id: ++this.#lastId, part, ...(of ? { of } : {}) });
     return 'sum' in reply ? reply.sum : undefined;
+  }
+
+  /**
+   * Of parts that follow each other. Undefined when they are to be read by who asks; rejects as `onPart` throws. The file stays open
+   * until it is settled.
+   * @param onPart called after each with where it ends
+   */
+  async sumOfParts(
+    parts: Iterable<FilePart>,
+    onPart: (position: number) => void,
+  ): Promise<Uint8Array | undefined> {
+    const of = ++this.#lastId;
+    this.#files++;
+    const underWay: { readonly end: number; readonly sum: Promise<Uint8Array | undefined> }[] = [];
+    let sum: Uint8Array | undefined;
+    const isRead = async () => {
+      const first = underWay.shift();
+      sum = await first?.sum;
+      if (first && sum) onPart(first.end);
+      return sum !== undefined;
+    };
+    try {
+      const iterator = parts[Symbol.iterator]();
+      for (let next = iterator.next(); !next.done; ) {
+        const part = next.value;
+        next = iterator.next();
+        const isLast = next.done === true;
+        underWay.push({ end: part.start + part.length, sum: this.sumOfPart(part, { id: of, isLast }) });
+        // While it answers for one the next is there.
+        if (underWay.length > 1 && !(await isRead())) return undefined;
+      }
+      return (await isRead()) ? sum : undefined;
+    } finally {
+      await Promise.all(underWay.map((one) => one.sum));
+      this.close(of);
+    }
   }
 
   /** The thread has the memory until it answers. Rejects when it ended, and the bytes with it. */

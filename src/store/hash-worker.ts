@@ -1,13 +1,16 @@
 // What runs in a thread beside: sums files while others write them, each up to where it is known to be written, a piece of each in
 // turn; and chunks, in memory or of a file, as they are asked for.
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
-import type { ChunkOrder, FilePart, HashReply, SumsOrder } from './hash-thread.js';
+import type { ChunkOrder, HashReply, PartOf, SumsOrder } from './hash-thread.js';
+import type { FilePart } from './holed-file.js';
 import { RunningSums, type WantedSums } from './running-sums.js';
 
 const PIECE = 512 * 1024;
 const buffer = Buffer.allocUnsafe(PIECE);
+/** Takes no memory until it is read. */
+const ZEROS = Buffer.alloc(PIECE);
 
 class Followed {
   readonly #sums: RunningSums;
@@ -53,10 +56,12 @@ class Followed {
 }
 
 const files = new Map<number, Followed>();
+/** Sums that go on over several parts. */
+const running = new Map<number, Hash>();
 let isReading = false;
 
 parentPort?.on('message', (order: SumsOrder | ChunkOrder) => {
-  if (order.is === 'part') reply({ id: order.id, ...sumOfPart(order.part) });
+  if (order.is === 'part') reply({ id: order.id, ...sumOfPart(order.part, order.of) });
   else if (order.is === 'chunk')
     reply({ id: order.id, sum: sha256(order.chunk), chunk: order.chunk }, [order.chunk.buffer]);
   else obey(order);
@@ -68,6 +73,7 @@ function reply(answer: HashReply, moved: readonly ArrayBuffer[] = []): void {
 
 function obey(order: SumsOrder): void {
   const { id } = order;
+  if (order.is === 'close') running.delete(id);
   if (order.is === 'open') files.set(id, new Followed(order.path, order.wanted));
   const file = files.get(id);
   if (!file) {
@@ -104,27 +110,33 @@ function sha256(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(createHash('sha256').update(bytes).digest());
 }
 
-/** Nothing when it cannot be read, or is not there to its end. */
-function sumOfPart({ fd, start, length, ranges }: FilePart): { readonly sum?: Uint8Array } {
-  const hash = createHash('sha256');
-  let at = start;
-  const zerosTo = (end: number) => {
-    if (at < end) hash.update(Buffer.alloc(end - at));
-    at = end;
-  };
+/** Nothing when it cannot be read, or is not there to its end; of what goes on, no bytes before the last part. */
+function sumOfPart(part: FilePart, of: PartOf | undefined): { readonly sum?: Uint8Array } {
+  const hash = (of && running.get(of.id)) ?? createHash('sha256');
+  if (of) running.set(of.id, hash);
   try {
-    for (const range of ranges) {
-      zerosTo(range.start);
-      for (const end = range.start + range.length; at < end; ) {
-        const read = readSync(fd, buffer, 0, Math.min(PIECE, end - at), at);
-        if (read === 0) return {};
-        hash.update(buffer.subarray(0, read));
-        at += read;
-      }
-    }
+    if (!readPart(part, (bytes) => hash.update(bytes))) return {};
   } catch {
     return {};
   }
-  zerosTo(start + length);
-  return { sum: new Uint8Array(hash.digest()) };
+  return { sum: of && !of.isLast ? new Uint8Array() : new Uint8Array(hash.digest()) };
+}
+
+/** False when the file is cut short. Throws the system's error. */
+function readPart({ fd, start, length, ranges }: FilePart, take: (bytes: Uint8Array) => void): boolean {
+  let at = start;
+  const takeZeros = (end: number) => {
+    for (; at < end; at += Math.min(PIECE, end - at)) take(ZEROS.subarray(0, end - at));
+  };
+  for (const range of ranges) {
+    takeZeros(range.start);
+    for (const end = range.start + range.length; at < end; ) {
+      const read = readSync(fd, buffer, 0, Math.min(PIECE, end - at), at);
+      if (read === 0) return false;
+      take(buffer.subarray(0, read));
+      at += read;
+    }
+  }
+  takeZeros(start + length);
+  return true;
 }

@@ -3,14 +3,14 @@
 // tree: sha256 over the file's length (8 bytes, big endian) and the sha256 of each 4 MiB chunk, in order. Chunks are hashed
 // in parallel, and a chunk of zeros is never hashed: images are mostly holes.
 import { createHash } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
-import { availableParallelism } from 'node:os';
+import { open } from 'node:fs/promises';
 import { CHUNK_SIZE, type Digest, digestAlgorithm, sha256Digest } from '../model/digest.js';
 import { ResError } from '../model/error.js';
+import { FILE_CHUNKS, leaveChunkBuffer, takeChunkBuffer, withChunkBuffer } from './chunk-buffers.js';
 import type { Extent } from './extents.js';
 import { ioError } from './files.js';
-import { CHUNKS_AHEAD, threadForChunk, worthAThread } from './hash-threads.js';
-import { giveBack, lend } from './lent.js';
+import { CHUNKS_AHEAD, threadForChunk, threadForFile, worthAThread } from './hash-threads.js';
+import { type FilePart, HoledFile, ZEROS } from './holed-file.js';
 
 /** `sha256`: as `sha256sum`. `derived`: plain sha256 up to CHUNK_SIZE bytes, `tree:` above. */
 export type HashAlgorithm = 'sha256' | 'derived';
@@ -39,14 +39,11 @@ export interface FileHashOptions extends HashOptions {
 }
 
 const READ_SIZE = 1024 * 1024;
-const ZEROS = Buffer.alloc(CHUNK_SIZE);
 /** The sha256 of ZEROS, written out: a build with nothing to do shall not hash 4 MiB to start. */
 const ZERO_CHUNK = Buffer.from('bb9f8df61474d25e71fa00722318cd387396ca1736605e1248821cc0de3d3af8', 'hex');
 
 /** Chunks of one stream that are hashed while the next one fills; one core hashes as fast as most streams come. */
 const STREAM_CHUNKS = 2;
-/** Chunks of files at a time in the whole process, so that memory stays flat however many files are hashed. */
-const FILE_CHUNKS = Math.min(4, availableParallelism());
 
 /** In Node's thread pool; the event loop is held only for as long as it takes to copy it, which that way of hashing wants. */
 async function digestChunk(chunk: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
@@ -150,11 +147,11 @@ class ChunkHasher {
     const thread = before + chunk.length > worthAThread() ? threadForChunk() : undefined;
     if (thread === undefined) {
       const sum = await digestChunk(chunk);
-      leaveChunkBuffer(Buffer.from(chunk.buffer));
+      leaveChunkBuffer(chunk.buffer);
       return sum;
     }
     const { sum, chunk: back } = await thread.sumOfChunk(chunk);
-    leaveChunkBuffer(Buffer.from(back.buffer));
+    leaveChunkBuffer(back.buffer);
     return sum;
   }
 
@@ -180,10 +177,8 @@ export async function digestFile(
       const stats = await file.stat();
       if (!stats.isFile()) throw new ResError('io', `cannot read ${path}: not a regular file`);
       const { size } = stats;
-      const digest =
-        algorithm === 'sha256'
-          ? await plainFile(file, path, size, o)
-          : await derivedFile(file, path, size, o);
+      const holed = new HoledFile(file, path, size, o.extents);
+      const digest = await (algorithm === 'sha256' ? plainFile(holed, o) : derivedFile(holed, o));
       return { digest, size };
     } finally {
       await file.close();
@@ -194,61 +189,64 @@ export async function digestFile(
   }
 }
 
+/** One sum from beginning to end. In a thread, where that is worth it; what it cannot read is read here. */
+async function plainFile(file: HoledFile, o: FileHashOptions): Promise<Digest> {
+  let told = 0;
+  const tell = (position: number) => {
+    o.signal?.throwIfAborted();
+    if (position > told) o.onBytes?.(position - told);
+    told = Math.max(told, position);
+  };
+  const sum = file.size > worthAThread() ? await threadForFile().sumOfParts(partsOf(file), tell) : undefined;
+  return sum === undefined ? plainHere(file, tell) : plainDigest(sum);
+}
+
+function* partsOf(file: HoledFile): Generator<FilePart> {
+  for (let start = 0; start < file.size; start += CHUNK_SIZE) yield file.part(start, CHUNK_SIZE);
+}
+
 /**
- * One sum from beginning to end. Reading the next MiB while the last one is hashed is a fifth to a third faster here than
- * hasha's worker (0.35 against 0.49 s for 512 MiB), which reads in small pieces and takes one file at a time; the event loop
- * is held for less than a millisecond a piece.
+ * Reading the next MiB while the last one is hashed is a fifth to a third faster here than hasha's worker (0.35 against 0.49 s for
+ * 512 MiB), which reads in small pieces and takes one file at a time; the event loop is held for less than a millisecond a piece.
  */
-async function plainFile(file: FileHandle, path: string, size: number, o: FileHashOptions): Promise<Digest> {
+async function plainHere(file: HoledFile, tell: (position: number) => void): Promise<Digest> {
   const hash = createHash('sha256');
   let current = Buffer.allocUnsafe(READ_SIZE);
   let next = Buffer.allocUnsafe(READ_SIZE);
-  const pieces = new Pieces(file, path, size, READ_SIZE, o.extents);
-  let reading = pieces.read(current, 0);
-  for (let position = 0; position < size; position += READ_SIZE) {
+  let reading = file.read(file.part(0, READ_SIZE), current);
+  for (let position = 0; position < file.size; ) {
     const piece = await reading;
-    o.signal?.throwIfAborted();
+    position += piece.length;
     // A failure of the read ahead is seen in the next turn; until then it must not count as unhandled.
-    reading = pieces.read(next, position + READ_SIZE);
+    reading = file.read(file.part(position, READ_SIZE), next);
     reading.catch(() => undefined);
     hash.update(piece);
-    o.onBytes?.(piece.length);
+    tell(position);
     [current, next] = [next, current];
   }
   await reading;
   return sha256Digest(hash.digest('hex'));
 }
 
-async function derivedFile(
-  file: FileHandle,
-  path: string,
-  size: number,
-  o: FileHashOptions,
-): Promise<Digest> {
-  const count = Math.ceil(size / CHUNK_SIZE);
+async function derivedFile(file: HoledFile, o: FileHashOptions): Promise<Digest> {
+  const { size } = file;
   const isLarge = size > worthAThread();
+  const count = Math.ceil(size / CHUNK_SIZE);
   const sums: Uint8Array[] = new Array(count);
-  const pieces = new Pieces(file, path, size, CHUNK_SIZE, o.extents);
-  let index = 0;
+  // One for all: when one fails, the others end too.
+  const parts = partsOf(file);
   async function work(): Promise<void> {
-    while (index < count) {
-      const start = index++ * CHUNK_SIZE;
+    for (const part of parts) {
       o.signal?.throwIfAborted();
-      const length = Math.min(CHUNK_SIZE, size - start);
-      sums[start / CHUNK_SIZE] = (await inThread(start, length)) ?? (await inPool(start));
-      o.onBytes?.(length);
+      // Zeros need neither be read nor hashed.
+      const thread = isLarge && part.ranges.length > 0 ? threadForChunk() : undefined;
+      sums[part.start / CHUNK_SIZE] = (await thread?.sumOfPart(part)) ?? (await inPool(part));
+      o.onBytes?.(part.length);
     }
   }
   /** Without a thread, or where it could not read. */
-  function inPool(start: number): Promise<Uint8Array> {
-    return withChunkBuffer(async (buffer) => digestChunk(await pieces.read(buffer, start)));
-  }
-  async function inThread(start: number, length: number): Promise<Uint8Array | undefined> {
-    if (!isLarge) return undefined;
-    const ranges = pieces.ranges(start, start + length);
-    // Zeros need neither be read nor hashed.
-    if (ranges.length === 0) return undefined;
-    return threadForChunk()?.sumOfPart({ fd: file.fd, start, length, ranges });
+  function inPool(part: FilePart): Promise<Uint8Array> {
+    return withChunkBuffer(async (buffer) => digestChunk(await file.read(part, buffer)));
   }
   // All are awaited even when one fails: the file is closed afterwards.
   const lanes = Math.min(FILE_CHUNKS + (isLarge ? CHUNKS_AHEAD : 0), count);
@@ -256,105 +254,4 @@ async function derivedFile(
   for (const end of ends) if (end.status === 'rejected') throw end.reason;
   o.signal?.throwIfAborted();
   return derivedDigest(size, sums);
-}
-
-/** Pieces of one length out of a file with holes. */
-class Pieces {
-  readonly #file: FileHandle;
-  readonly #path: string;
-  readonly #size: number;
-  readonly #length: number;
-  readonly #extents: readonly Extent[] | undefined;
-
-  constructor(
-    file: FileHandle,
-    path: string,
-    size: number,
-    length: number,
-    extents: readonly Extent[] | undefined,
-  ) {
-    this.#file = file;
-    this.#path = path;
-    this.#size = size;
-    this.#length = length;
-    this.#extents = extents;
-  }
-
-  /** The piece at `start`: in `buffer`, or the constant zeros. Empty beyond the end. */
-  async read(buffer: Buffer<ArrayBuffer>, start: number): Promise<Buffer<ArrayBuffer>> {
-    const end = Math.min(start + this.#length, this.#size);
-    if (end <= start) return buffer.subarray(0, 0);
-    const ranges = this.ranges(start, end);
-    if (ranges.length === 0) return ZEROS.subarray(0, end - start);
-    const [only] = ranges;
-    if (ranges.length > 1 || only?.length !== end - start) buffer.fill(0, 0, end - start);
-    for (const range of ranges) await this.#readFully(buffer, range.start - start, range.length, range.start);
-    return buffer.subarray(0, end - start);
-  }
-
-  /** What is to be read of [start, end). */
-  ranges(start: number, end: number): readonly Extent[] {
-    if (this.#extents === undefined) return [{ start, length: end - start }];
-    return overlapping(this.#extents, start, end);
-  }
-
-  async #readFully(buffer: Buffer, offset: number, length: number, position: number): Promise<void> {
-    let done = 0;
-    while (done < length) {
-      const { bytesRead } = await this.#file.read(buffer, offset + done, length - done, position + done);
-      if (bytesRead === 0) throw new ResError('io', `${this.#path} was cut short while it was read`);
-      done += bytesRead;
-    }
-  }
-}
-
-/** What of the extents lies in [start, end), found by halving: images may have very many. */
-function overlapping(extents: readonly Extent[], start: number, end: number): readonly Extent[] {
-  let low = 0;
-  let high = extents.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    const extent = extents[middle];
-    if (extent !== undefined && extent.start + extent.length <= start) low = middle + 1;
-    else high = middle;
-  }
-  const found: Extent[] = [];
-  for (let i = low; i < extents.length; i++) {
-    const extent = extents[i];
-    if (extent === undefined || extent.start >= end) break;
-    const from = Math.max(extent.start, start);
-    found.push({ start: from, length: Math.min(extent.start + extent.length, end) - from });
-  }
-  return found;
-}
-
-/** Of files and streams; a new one for each would be as much garbage as there is content. */
-const idleBuffers: Buffer<ArrayBuffer>[] = [];
-/** As many as are mostly in use; what a busy moment took more is given back at once. */
-const MOST_IDLE = 2;
-
-function takeChunkBuffer(): Buffer<ArrayBuffer> {
-  return idleBuffers.pop() ?? Buffer.allocUnsafe(CHUNK_SIZE);
-}
-
-function leaveChunkBuffer(buffer: Buffer<ArrayBuffer>): void {
-  if (idleBuffers.length < MOST_IDLE) idleBuffers.push(buffer);
-  else giveBack(lend(buffer));
-}
-
-const waiting: (() => void)[] = [];
-let buffersInUse = 0;
-
-/** Lends one of the few chunk buffers that files have in the whole process. */
-async function withChunkBuffer<T>(use: (buffer: Buffer<ArrayBuffer>) => Promise<T>): Promise<T> {
-  while (buffersInUse >= FILE_CHUNKS) await new Promise<void>((resolve) => waiting.push(resolve));
-  buffersInUse++;
-  const buffer = takeChunkBuffer();
-  try {
-    return await use(buffer);
-  } finally {
-    buffersInUse--;
-    leaveChunkBuffer(buffer);
-    waiting.shift()?.();
-  }
 }

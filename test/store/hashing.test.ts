@@ -121,37 +121,49 @@ describe('digests of what is large', () => {
     for (const { derived } of all) expect(derived).toBe(expected);
   });
 
-  it('of a file with holes are those of the definition, with threads as without', async () => {
-    const holed = Buffer.alloc(size);
-    for (const { start, length } of runs) bytes.copy(holed, start, start, start + length);
-    const path = join(tempDir(), 'holed');
-    writeFileSync(path, holed);
-    const expected = tree(holed);
-    for (const extents of [undefined, runs, runs]) {
-      let done = 0;
-      const onBytes = (count: number) => (done += count);
-      const options = extents ? { extents, onBytes } : { onBytes };
-      expect((await digestFile(path, 'derived', options)).digest).toBe(expected);
-      expect(done).toBe(size);
-      await untilThreadsRun();
-    }
-    // What a thread takes for a hole it does not read.
-    expect((await digestFile(path, 'derived', { extents: [{ start: 0, length: 1 }] })).digest).toBe(
-      tree(Buffer.concat([holed.subarray(0, 1), Buffer.alloc(size - 1)])),
-    );
-  });
+  it.each(['derived', 'sha256'] as const)(
+    'of a file with holes are those of the bytes: %s',
+    async (algorithm) => {
+      const holed = Buffer.alloc(size);
+      for (const { start, length } of runs) bytes.copy(holed, start, start, start + length);
+      const path = join(tempDir(), 'holed');
+      writeFileSync(path, holed);
+      const of = (all: Uint8Array) =>
+        algorithm === 'derived' ? tree(all) : `sha256:${sha256(all).toString('hex')}`;
+      const expected = of(holed);
+      // Before threads run, and when they do.
+      for (const extents of [undefined, runs, runs]) {
+        let done = 0;
+        const onBytes = (count: number) => (done += count);
+        const options = extents ? { extents, onBytes } : { onBytes };
+        expect((await digestFile(path, algorithm, options)).digest).toBe(expected);
+        expect(done).toBe(size);
+        await untilThreadsRun();
+      }
+      // What a thread takes for a hole it does not read.
+      expect((await digestFile(path, algorithm, { extents: [{ start: 0, length: 1 }] })).digest).toBe(
+        of(Buffer.concat([holed.subarray(0, 1), Buffer.alloc(size - 1)])),
+      );
+      // Several at a time, more than there are threads for.
+      const all = await Promise.all(Array.from({ length: 5 }, () => digestFile(path, algorithm)));
+      for (const { digest } of all) expect(digest).toBe(expected);
+    },
+  );
 
-  it('are none of a file that is cut short, and stop at a signal', async () => {
-    const path = join(tempDir(), 'short');
-    writeFileSync(path, bytes);
-    await untilThreadsRun();
-    const cutIt = () => truncateSync(path, 1000);
-    await expect(digestFile(path, 'derived', { onBytes: cutIt })).rejects.toThrow(/was cut short while/);
-    writeFileSync(path, bytes);
-    const stop = new AbortController();
-    const onBytes = () => stop.abort(new Error('stopped'));
-    await expect(digestFile(path, 'derived', { onBytes, signal: stop.signal })).rejects.toThrow('stopped');
-  });
+  it.each(['derived', 'sha256'] as const)(
+    'are none of a file that is cut short, or is to be read no more: %s',
+    async (algorithm) => {
+      const path = join(tempDir(), 'short');
+      writeFileSync(path, bytes);
+      await untilThreadsRun();
+      const cutIt = () => truncateSync(path, 1000);
+      await expect(digestFile(path, algorithm, { onBytes: cutIt })).rejects.toThrow(/was cut short while/);
+      writeFileSync(path, bytes);
+      const stop = new AbortController();
+      const onBytes = () => stop.abort(new Error('stopped'));
+      await expect(digestFile(path, algorithm, { onBytes, signal: stop.signal })).rejects.toThrow('stopped');
+    },
+  );
 });
 
 describe('file digests', () => {
