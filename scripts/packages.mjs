@@ -13,6 +13,7 @@ export function packagesInstalled(root, { dev }) {
   return Object.entries(wanted).every(([name, entry]) => {
     if (name === '' || (!dev && (entry.dev || entry.devOptional)) || !isForThisMachine(entry)) return true;
     const found = installed[name];
+    if (found === undefined && isOfAnother(entry)) return true;
     return (
       found?.version === entry.version && found?.integrity === entry.integrity && existsSync(join(root, name))
     );
@@ -63,6 +64,11 @@ function readPackages(file) {
 function isForThisMachine(entry) {
   if (!entry.optional && !entry.devOptional) return true;
   return matches(entry.os, process.platform) && matches(entry.cpu, process.arch) && entry.libc === undefined;
+}
+
+/** Says not for which machine it is, and npm left it out: what depends on it is for another one. */
+function isOfAnother(entry) {
+  return entry.optional === true && entry.os === undefined && entry.cpu === undefined;
 }
 
 function matches(list, value) {

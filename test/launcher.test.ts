@@ -243,6 +243,18 @@ describe('with the development tools installed', () => {
 describe('before the tests', () => {
   const ensure = () => run('node', ['scripts/ensure.mjs'], {}, root);
 
+  it('nothing is installed for a package that npm left out, as what needs it is for another machine', async () => {
+    expect(ensure().status).toBe(0);
+    const left = '"node_modules/wasm": { "version": "1.0.0", "optional": true }, "node_modules/esbuild"';
+    await writeFile(
+      join(root, 'package-lock.json'),
+      (await smallLock()).replace('"node_modules/esbuild"', left),
+    );
+    await rm(join(root, 'dist'), { recursive: true });
+    expect(ensure().stderr).toMatch(/^res: compiling in /);
+    expect(await npmCalls()).toHaveLength(1);
+  });
+
   it('what ./res installed is completed with the development tools', async () => {
     expect(run(res, []).status).toBe(0);
     const dev = '"node_modules/vitest": { "version": "1.0.0", "dev": true }, "node_modules/esbuild"';

@@ -2,7 +2,8 @@
 import type { TransformOptions } from 'node:stream';
 import { createGunzip, type Gunzip, type ZlibOptions } from 'node:zlib';
 import { giveBack, lend } from '../store/lent.js';
-import { DamagedError, isZero } from './bytes.js';
+import { isZero } from '../store/zeros.js';
+import { DamagedError } from './bytes.js';
 
 /** Inflated bytes a piece, and pieces that may wait for the consumer: the threads work ahead that far. */
 const PIECE = 512 * 1024;

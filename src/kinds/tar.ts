@@ -4,9 +4,9 @@
 import { ResError } from '../model/error.js';
 import { withCommas } from '../model/size.js';
 import { ByteReader } from '../store/byte-reader.js';
+import { isZero, ZEROS } from '../store/zeros.js';
 import type { ArchiveEntry } from './archive.js';
 import { quote } from './archive.js';
-import { isZero, ZEROS } from './bytes.js';
 
 export const BLOCK = 512;
 /** Of a pax header or long name, bytes. */

@@ -6,11 +6,10 @@ import { parentPort } from 'node:worker_threads';
 import type { ChunkOrder, HashReply, PartOf, SumsOrder } from './hash-thread.js';
 import type { FilePart } from './holed-file.js';
 import { RunningSums, type WantedSums } from './running-sums.js';
+import { isZero, SUM_OF_ZEROS, ZEROS } from './zeros.js';
 
 const PIECE = 512 * 1024;
 const buffer = Buffer.allocUnsafe(PIECE);
-/** Takes no memory until it is read. */
-const ZEROS = Buffer.alloc(PIECE);
 
 class Followed {
   readonly #sums: RunningSums;
@@ -112,30 +111,50 @@ function sha256(bytes: Uint8Array): Uint8Array {
 
 /** Nothing when it cannot be read, or is not there to its end; of what goes on, no bytes before the last part. */
 function sumOfPart(part: FilePart, of: PartOf | undefined): { readonly sum?: Uint8Array } {
-  const hash = (of && running.get(of.id)) ?? createHash('sha256');
-  if (of) running.set(of.id, hash);
-  try {
-    if (!readPart(part, (bytes) => hash.update(bytes))) return {};
-  } catch {
-    return {};
-  }
-  return { sum: of && !of.isLast ? new Uint8Array() : new Uint8Array(hash.digest()) };
+  if (!of) return sumOfChunk(part);
+  const hash = running.get(of.id) ?? createHash('sha256');
+  running.set(of.id, hash);
+  if (!readPart(part, (bytes) => hash.update(bytes))) return {};
+  return { sum: of.isLast ? new Uint8Array(hash.digest()) : new Uint8Array() };
 }
 
-/** False when the file is cut short. Throws the system's error. */
+/** Zeros are not hashed as long as nothing else came. */
+function sumOfChunk(part: FilePart): { readonly sum?: Uint8Array } {
+  const hash = createHash('sha256');
+  let zeros: number | undefined = 0;
+  const isRead = readPart(part, (bytes) => {
+    if (zeros !== undefined && isZero(bytes)) {
+      zeros += bytes.length;
+      return;
+    }
+    if (zeros !== undefined) hash.update(ZEROS.subarray(0, zeros));
+    zeros = undefined;
+    hash.update(bytes);
+  });
+  if (!isRead) return {};
+  if (zeros === ZEROS.length) return { sum: SUM_OF_ZEROS };
+  return { sum: new Uint8Array(hash.update(ZEROS.subarray(0, zeros ?? 0)).digest()) };
+}
+
+/** False when it cannot be read, or is cut short. */
 function readPart({ fd, start, length, ranges }: FilePart, take: (bytes: Uint8Array) => void): boolean {
   let at = start;
   const takeZeros = (end: number) => {
-    for (; at < end; at += Math.min(PIECE, end - at)) take(ZEROS.subarray(0, end - at));
+    if (at < end) take(ZEROS.subarray(0, end - at));
+    at = end;
   };
-  for (const range of ranges) {
-    takeZeros(range.start);
-    for (const end = range.start + range.length; at < end; ) {
-      const read = readSync(fd, buffer, 0, Math.min(PIECE, end - at), at);
-      if (read === 0) return false;
-      take(buffer.subarray(0, read));
-      at += read;
+  try {
+    for (const range of ranges) {
+      takeZeros(range.start);
+      for (const end = range.start + range.length; at < end; ) {
+        const read = readSync(fd, buffer, 0, Math.min(PIECE, end - at), at);
+        if (read === 0) return false;
+        take(buffer.subarray(0, read));
+        at += read;
+      }
     }
+  } catch {
+    return false;
   }
   takeZeros(start + length);
   return true;

@@ -10,7 +10,8 @@ import { FILE_CHUNKS, leaveChunkBuffer, takeChunkBuffer, withChunkBuffer } from 
 import type { Extent } from './extents.js';
 import { ioError } from './files.js';
 import { CHUNKS_AHEAD, threadForChunk, threadForFile, worthAThread } from './hash-threads.js';
-import { type FilePart, HoledFile, ZEROS } from './holed-file.js';
+import { type FilePart, HoledFile } from './holed-file.js';
+import { isZero, SUM_OF_ZEROS, ZEROS } from './zeros.js';
 
 /** `sha256`: as `sha256sum`. `derived`: plain sha256 up to CHUNK_SIZE bytes, `tree:` above. */
 export type HashAlgorithm = 'sha256' | 'derived';
@@ -39,18 +40,18 @@ export interface FileHashOptions extends HashOptions {
 }
 
 const READ_SIZE = 1024 * 1024;
-/** The sha256 of ZEROS, written out: a build with nothing to do shall not hash 4 MiB to start. */
-const ZERO_CHUNK = Buffer.from('bb9f8df61474d25e71fa00722318cd387396ca1736605e1248821cc0de3d3af8', 'hex');
 
 /** Chunks of one stream that are hashed while the next one fills; one core hashes as fast as most streams come. */
 const STREAM_CHUNKS = 2;
 
 /** In Node's thread pool; the event loop is held only for as long as it takes to copy it, which that way of hashing wants. */
 async function digestChunk(chunk: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  return isZeroChunk(chunk) ? SUM_OF_ZEROS : new Uint8Array(await crypto.subtle.digest('SHA-256', chunk));
+}
+
+function isZeroChunk(chunk: Uint8Array): boolean {
   // A hole comes as the constant itself and need not even be compared.
-  if (chunk.length === CHUNK_SIZE && (chunk.buffer === ZEROS.buffer || ZEROS.equals(chunk)))
-    return ZERO_CHUNK;
-  return new Uint8Array(await crypto.subtle.digest('SHA-256', chunk));
+  return chunk.length === CHUNK_SIZE && (chunk.buffer === ZEROS.buffer || isZero(chunk));
 }
 
 function plainDigest(sum: Uint8Array): Digest {
@@ -144,7 +145,8 @@ class ChunkHasher {
 
   async #digest(chunk: Buffer<ArrayBuffer>): Promise<Uint8Array> {
     const before = this.#sums.length * CHUNK_SIZE;
-    const thread = before + chunk.length > worthAThread() ? threadForChunk() : undefined;
+    const isLarge = before + chunk.length > worthAThread();
+    const thread = isLarge && !isZeroChunk(chunk) ? threadForChunk() : undefined;
     if (thread === undefined) {
       const sum = await digestChunk(chunk);
       leaveChunkBuffer(chunk.buffer);

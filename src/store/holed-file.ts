@@ -1,11 +1,8 @@
 // An open file with holes, read in parts: what is known to be zeros is not read.
 import type { FileHandle } from 'node:fs/promises';
-import { CHUNK_SIZE } from '../model/digest.js';
 import { ResError } from '../model/error.js';
 import type { Extent } from './extents.js';
-
-/** Stands for a hole; shared, so never to be changed. */
-export const ZEROS = Buffer.alloc(CHUNK_SIZE);
+import { ZEROS } from './zeros.js';
 
 /** `length` bytes of `start` on, which are zeros outside `ranges`. */
 export interface FilePart {
