@@ -3,13 +3,21 @@
 //
 // Who makes a piece says that nobody else has its memory (`lend`); who was the last to read it gives it back. Both are free not
 // to: what is not given back is collected some day, and what was not lent is left alone.
-import { MessageChannel } from 'node:worker_threads';
+import threads, { MessageChannel } from 'node:worker_threads';
 
 const lent = new WeakSet<ArrayBufferLike>();
+/** Less is not worth it. */
+const LEAST_BYTES = 8192;
+
+/** Whether small buffers lie in it, whoever has them. From Node 21 on it is marked; before, it was no larger than what is not worth it. */
+const isShared: (memory: ArrayBufferLike) => boolean =
+  'isMarkedAsUntransferable' in threads
+    ? (threads.isMarkedAsUntransferable as (memory: ArrayBufferLike) => boolean)
+    : () => false;
 
 /** Marks the memory of a piece as made for it, or for it and pieces that went before it; what comes after it lies elsewhere. */
 export function lend<P extends Uint8Array>(piece: P): P {
-  if (piece.buffer.byteLength > Buffer.poolSize) lent.add(piece.buffer);
+  if (piece.buffer.byteLength > LEAST_BYTES && !isShared(piece.buffer)) lent.add(piece.buffer);
   return piece;
 }
 

@@ -326,9 +326,12 @@ describe('faults', () => {
   it('cut a range counting from its beginning', async () => {
     const { url } = await fresh();
     server.fault(file, { cut: { after: 10, by: 'reset' } });
-    const got = await get(url, { range: 'bytes=1000-' });
-    expect(got).toMatchObject({ status: 206, error: 'ECONNRESET' });
-    expect(got.body.length).toBeLessThanOrEqual(10);
+    const got = await get(url, { range: 'bytes=1000-' }).catch((error: unknown) => error);
+    // A reset may overtake what was sent just before it, the head of the answer included.
+    if (got instanceof Error) expect(got).toMatchObject({ code: 'ECONNRESET' });
+    else expect(got).toMatchObject({ status: 206, error: 'ECONNRESET' });
+    const record = await server.until((one) => one.state === 'broken');
+    expect(record).toMatchObject({ status: 206, bytesSent: 10 });
   });
 
   it('hang up before any answer', async () => {

@@ -36,6 +36,15 @@ describe('memory that was lent', () => {
     expect(pooled.toString()).toBe('a small buffer lies among others');
   });
 
+  it('is free also when it is as long as what small buffers share', () => {
+    // Both as long as Node 20 has it, which is little, and as what a socket gives at most.
+    for (const bytes of [Buffer.poolSize + 1, 64 * 1024]) {
+      const piece = lend(memory(bytes));
+      giveBack(piece);
+      expect(piece).toHaveLength(0);
+    }
+  });
+
   it('is not garbage: gigabytes of it leave the process small', async () => {
     const before = process.memoryUsage().arrayBuffers;
     for (let round = 0; round < 200; round++) {
