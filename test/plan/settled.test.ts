@@ -3,6 +3,7 @@ import { appendFileSync, chmodSync, existsSync, rmSync, statSync, utimesSync, wr
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
+import { ResError } from '../../src/model/error.js';
 import { type Engine, openEngine } from '../execute/engine.js';
 import { removeWorkspaces } from '../rig/workspace.js';
 
@@ -67,6 +68,11 @@ const file = fc.constantFrom('a.txt', 'b.txt', 'many/1.txt', 'many/3.txt');
 const output = fc.constantFrom('resources/one', 'resources/two', 'resources/deep/three', 'resources/last');
 const logs = fc.constantFrom('traces', 'outputs', 'files', 'nodes');
 type Step = readonly [words: string, act: (engine: Engine) => unknown];
+/** An output that was written to is not accepted while what it is made of is not known: a source of it changed since. */
+function notAccepted(error: unknown): void {
+  if (!(error instanceof ResError) || error.code !== 'output-modified') throw error;
+}
+
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc
     .tuple(file, text)
@@ -99,7 +105,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   ),
   fc.constant<Step>(['build', (engine) => engine.build([], { overwrite: true })]),
   fc.constant<Step>(['build two', (engine) => engine.build(['two'], { overwrite: true })]),
-  fc.constant<Step>(['as it is', (engine) => engine.build([], { asIs: true })]),
+  fc.constant<Step>(['as it is', (engine) => engine.build([], { asIs: true }).catch(notAccepted)]),
   fc.constant<Step>([
     'manifest',
     ({ work }) => appendFileSync(work.path('resources.yaml'), '# another text\n'),
