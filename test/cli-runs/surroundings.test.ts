@@ -21,7 +21,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import type { RunResult } from '../rig/cli.js';
-import { MAIN, REPO_ROOT, RIG, runFolder } from '../rig/places.js';
+import { MAIN, RIG, runFolder } from '../rig/places.js';
 import { seededBytes } from '../rig/random.js';
 import { startReleaseServer } from '../rig/release-server.js';
 import { canMount, mountSmallDisk } from '../rig/small-disk.js';
@@ -663,7 +663,7 @@ describe('a process', () => {
 function shellAsync(scene: Scene, line: string, env: Readonly<Record<string, string>>): Promise<RunResult> {
   const child = spawn('sh', ['-c', line, process.execPath, MAIN], {
     cwd: scene.work.dir,
-    env: { PATH: process.env.PATH, HOME: REPO_ROOT, NO_COLOR: '1', ...env },
+    env: { PATH: process.env.PATH, HOME: scene.work.dir, NO_COLOR: '1', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const printed = { stdout: '', stderr: '' };
