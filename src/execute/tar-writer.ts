@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { ResError } from '../model/error.js';
 import { sortedEntries } from '../store/directory.js';
 import { ioError } from '../store/files.js';
+import { isZero } from '../store/zeros.js';
 
 const BLOCK = 512;
 const PIECE = 1024 * 1024;
@@ -92,7 +93,7 @@ async function dataRuns(file: FileHandle, size: number, signal: AbortSignal): Pr
     if (bytesRead === 0) break;
     for (let at = 0; at < bytesRead; at += HOLE) {
       const length = Math.min(HOLE, bytesRead - at);
-      if (isZero(buffer, at, length)) continue;
+      if (isZero(buffer.subarray(at, at + length))) continue;
       const offset = Math.floor((position + at) / unit) * unit;
       const end = Math.min(size, Math.ceil((position + at + length) / unit) * unit);
       const last = runs.at(-1);
@@ -120,12 +121,6 @@ function coarser(runs: readonly Run[], unit: number, size: number): Run[] {
     else merged.push({ offset, length: end - offset });
   }
   return merged;
-}
-
-const ZEROS = Buffer.alloc(HOLE);
-
-function isZero(buffer: Buffer, at: number, length: number): boolean {
-  return buffer.compare(ZEROS, 0, length, at, at + length) === 0;
 }
 
 async function* contentOf(

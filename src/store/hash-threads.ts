@@ -26,16 +26,18 @@ export function worthAThread(): number {
   return threads.some(({ isUp }) => isUp) ? WORTH_TELLING : WORTH_STARTING;
 }
 
-/** The one with the least to do, for the sums of a file that grows. */
+/** The one with the fewest, for the sums of a file. */
 export function threadForFile(): HashThread {
-  const [first = new HashThread(), ...others] = all();
-  return others.reduce((least, one) => (one.files < least.files ? one : least), first);
+  return leastOf(all(), ({ files }) => files) ?? new HashThread();
 }
 
 /** One that can take a chunk at once. */
 export function threadForChunk(): HashThread | undefined {
-  const load = (thread: HashThread) => thread.waiting + thread.files;
-  return all()
-    .filter((thread) => thread.isUp && thread.waiting < CHUNKS_EACH)
-    .reduce<HashThread | undefined>((best, one) => (best && load(best) <= load(one) ? best : one), undefined);
+  const ready = all().filter(({ isUp, waiting }) => isUp && waiting < CHUNKS_EACH);
+  return leastOf(ready, ({ files, waiting }) => files + waiting);
+}
+
+/** The first of equals. */
+function leastOf(some: readonly HashThread[], load: (thread: HashThread) => number): HashThread | undefined {
+  return some.toSorted((a, b) => load(a) - load(b))[0];
 }

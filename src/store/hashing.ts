@@ -45,8 +45,8 @@ const READ_SIZE = 1024 * 1024;
 const STREAM_CHUNKS = 2;
 
 /** In Node's thread pool; the event loop is held only for as long as it takes to copy it, which that way of hashing wants. */
-async function digestChunk(chunk: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
-  return isZeroChunk(chunk) ? SUM_OF_ZEROS : new Uint8Array(await crypto.subtle.digest('SHA-256', chunk));
+async function digestInPool(chunk: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.digest('SHA-256', chunk));
 }
 
 function isZeroChunk(chunk: Uint8Array): boolean {
@@ -144,16 +144,16 @@ class ChunkHasher {
   }
 
   async #digest(chunk: Buffer<ArrayBuffer>): Promise<Uint8Array> {
-    const before = this.#sums.length * CHUNK_SIZE;
-    const isLarge = before + chunk.length > worthAThread();
-    const thread = isLarge && !isZeroChunk(chunk) ? threadForChunk() : undefined;
-    if (thread === undefined) {
-      const sum = await digestChunk(chunk);
-      leaveChunkBuffer(chunk.buffer);
-      return sum;
+    let memory = chunk.buffer;
+    let sum = SUM_OF_ZEROS;
+    if (!isZeroChunk(chunk)) {
+      const isLarge = this.#sums.length * CHUNK_SIZE + chunk.length > worthAThread();
+      const thread = isLarge ? threadForChunk() : undefined;
+      const reply = await thread?.sumOfChunk(chunk);
+      sum = reply?.sum ?? (await digestInPool(chunk));
+      memory = reply?.chunk.buffer ?? memory;
     }
-    const { sum, chunk: back } = await thread.sumOfChunk(chunk);
-    leaveChunkBuffer(back.buffer);
+    leaveChunkBuffer(memory);
     return sum;
   }
 
@@ -248,7 +248,10 @@ async function derivedFile(file: HoledFile, o: FileHashOptions): Promise<Digest>
   }
   /** Without a thread, or where it could not read. */
   function inPool(part: FilePart): Promise<Uint8Array> {
-    return withChunkBuffer(async (buffer) => digestChunk(await file.read(part, buffer)));
+    return withChunkBuffer(async (buffer) => {
+      const chunk = await file.read(part, buffer);
+      return isZeroChunk(chunk) ? SUM_OF_ZEROS : digestInPool(chunk);
+    });
   }
   // All are awaited even when one fails: the file is closed afterwards.
   const lanes = Math.min(FILE_CHUNKS + (isLarge ? CHUNKS_AHEAD : 0), count);

@@ -1,6 +1,7 @@
 // Writes a stream of bytes so that its zeros take no room: disk images are mostly holes and must stay so.
 import { closeSync, ftruncateSync, open, rmSync, write, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
+import { isZero } from './zeros.js';
 
 export interface SparseWriter {
   /** Bytes from the beginning that are in the file; a hole at their end may not be yet, and is when it is closed. */
@@ -16,7 +17,6 @@ export interface SparseWriter {
 /** A zero block of this size that is aligned becomes a hole; smaller ones would fragment the file for little gain. */
 const BLOCK = 64 * 1024;
 const BUFFER = 1024 * 1024;
-const ZEROS = Buffer.alloc(BLOCK);
 
 /** Of writers that are done: a new one for each of very many small files would keep the garbage collector busy. */
 const idleBuffers: Buffer<ArrayBuffer>[] = [];
@@ -94,19 +94,18 @@ export async function openSparseWriter(path: string): Promise<SparseWriter> {
 async function writeBlocks(fd: number, bytes: Buffer, position: number): Promise<void> {
   let start = 0;
   while (start < bytes.length) {
-    const zero = isZero(bytes, start);
+    const zero = isHole(bytes, start);
     let end = start + BLOCK;
-    while (end < bytes.length && isZero(bytes, end) === zero) end += BLOCK;
+    while (end < bytes.length && isHole(bytes, end) === zero) end += BLOCK;
     end = Math.min(end, bytes.length);
     if (!zero) await writeAll(fd, bytes.subarray(start, end), position + start);
     start = end;
   }
 }
 
-function isZero(bytes: Buffer, start: number): boolean {
-  if (bytes[start] !== 0) return false;
-  const end = Math.min(start + BLOCK, bytes.length);
-  return bytes.compare(ZEROS, 0, end - start, start, end) === 0;
+function isHole(bytes: Buffer, start: number): boolean {
+  // Most blocks are told by their first byte.
+  return bytes[start] === 0 && isZero(bytes.subarray(start, start + BLOCK));
 }
 
 async function writeAll(fd: number, bytes: Buffer, position: number): Promise<void> {
