@@ -1,11 +1,12 @@
 // The front of a build: when everything is in its place, that is all there is to it, and no lock is taken, no
 // connection opened, no program run. The machinery for real work is loaded only when there is some.
-
+import { existsSync } from 'node:fs';
 import type { BuildResult } from '../model/event.js';
 import type { PlannedBuild } from '../model/report.js';
 import { type DetailedPlan, planBasis, planNodes } from '../plan/plan.js';
 import { keepSettled } from '../plan/settled.js';
 import type { Workspace } from '../plan/workspace.js';
+import { prepareWorkspace } from '../store/paths.js';
 import type { BuildOptions } from './api.js';
 import { hasUnrecordedOutputs } from './recognised.js';
 import { emptyResult } from './result.js';
@@ -22,6 +23,8 @@ export async function build(
   options: BuildOptions = {},
 ): Promise<BuildResult> {
   const started = Date.now();
+  // The first one of all: what is hashed for the plan can be remembered only where there is a clock to tell how old a stat is.
+  if (!existsSync(workspace.paths.root)) await prepareWorkspace(workspace.paths);
   const isAsked = options.force || options.asIs;
   const plan = isAsked ? undefined : await planNodes(workspace, requested, { quick: true, brief: true });
   if (plan && isDone(workspace, plan)) {
