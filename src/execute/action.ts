@@ -20,6 +20,7 @@ import { digestDirectory } from '../store/directory.js';
 import { diskUsage } from '../store/disk-usage.js';
 import { dataExtents } from '../store/extents.js';
 import { isNoSpace, noSpaceError, sameDevice } from '../store/files.js';
+import { FollowingDigest } from '../store/following-digest.js';
 import { type ContentDigests, digestFile } from '../store/hashing.js';
 import { writingBack } from '../store/writeback.js';
 import type { Arrival } from './arrival.js';
@@ -190,7 +191,9 @@ class ActionRun {
       }
       case 'writing': {
         const digests = await writingBack(temp, async () => {
-          await making.write(node.recipe, context);
+          const write = () => making.write(node.recipe, context);
+          if (wanted.derived && making.isOrdered?.(node.recipe)) return this.#digestWhile(write, temp);
+          await write();
           return this.#digestWritten(temp, wanted);
         });
         return this.#madeFile(node, digests, context);
@@ -241,14 +244,30 @@ class ActionRun {
     return { node, items: [madeFile(digests, name, context.memberExecutable, names)] };
   }
 
-  async #digestWritten(path: string, wanted: { sha256: boolean; derived: boolean }): Promise<ContentDigests> {
+  async #digestWhile(write: () => Promise<void>, path: string): Promise<ContentDigests> {
+    const following = new FollowingDigest(path, this.#hashing);
+    try {
+      await write();
+      const { digest, size } = await following.finish();
+      return { size, derived: digest };
+    } finally {
+      await following.close();
+    }
+  }
+
+  get #hashing(): { readonly signal: AbortSignal; readonly qemuImg?: string } {
     const { signal, workspace } = this.#options;
+    const qemuImg = findProgram('qemu-img', workspace.env);
+    return { signal, ...(qemuImg === undefined ? {} : { qemuImg }) };
+  }
+
+  async #digestWritten(path: string, wanted: { sha256: boolean; derived: boolean }): Promise<ContentDigests> {
+    const { signal } = this.#options;
     if (wanted.sha256) {
       const { digest, size } = await digestFile(path, 'sha256', { signal });
       return { size, sha256: digest };
     }
-    const qemuImg = findProgram('qemu-img', workspace.env);
-    const extents = await dataExtents(path, { signal, ...(qemuImg === undefined ? {} : { qemuImg }) });
+    const extents = await dataExtents(path, this.#hashing);
     const { digest, size } = await digestFile(path, 'derived', {
       signal,
       ...(extents === undefined ? {} : { extents }),

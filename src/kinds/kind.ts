@@ -50,8 +50,15 @@ export type Making =
   | { readonly by: 'sharing' }
   /** Bytes in order, once through: can be joined with its producer and its consumer in one pass. */
   | { readonly by: 'streaming'; open(recipe: JsonObject, context: KindContext): AsyncIterable<Uint8Array> }
-  /** A file written by the kind at `context.out`. */
-  | { readonly by: 'writing'; write(recipe: JsonObject, context: KindContext): Promise<void> }
+  /**
+   * A file written by the kind at `context.out`; `isOrdered` when that goes from its beginning to its end, each byte written once and
+   * holes left out, so that it can be hashed meanwhile.
+   */
+  | {
+      readonly by: 'writing';
+      write(recipe: JsonObject, context: KindContext): Promise<void>;
+      isOrdered?(recipe: JsonObject): boolean;
+    }
   /** Either, as the recipe says. */
   | { readonly by: 'recipe'; choose(recipe: JsonObject): Exclude<Making, { by: 'recipe' }> }
   /** A directory filled by the kind at `context.out`, which exists and is empty. */

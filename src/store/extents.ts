@@ -9,13 +9,14 @@ export interface Extent {
 }
 
 /**
- * The ranges of a file that may hold other bytes than zero. Undefined: unknown, or not worth asking (a file without holes); all
- * of it is then to be read.
+ * The ranges of a file that may hold other bytes than zero, of those behind `from` where that is given. Undefined: unknown, or not
+ * worth asking (a file without holes); all of it is then to be read.
  */
 export async function dataExtents(
   path: string,
-  o: { readonly qemuImg?: string; readonly signal?: AbortSignal },
+  o: { readonly qemuImg?: string; readonly signal?: AbortSignal; readonly from?: number },
 ): Promise<readonly Extent[] | undefined> {
+  const { from = 0 } = o;
   if (o.qemuImg === undefined) return undefined;
   const { blocks, size } = await stat(path);
   // Of Linux and macOS alike, st_blocks counts 512 bytes.
@@ -25,7 +26,15 @@ export async function dataExtents(
   // -U: a QEMU that runs on the image holds a lock. An absolute path is never taken for a protocol (`nbd:`, `json:`).
   const { exitCode, stdout } = await execa(
     o.qemuImg,
-    ['map', '-U', '--output=json', '-f', 'raw', resolve(path)],
+    [
+      'map',
+      '-U',
+      '--output=json',
+      '-f',
+      'raw',
+      ...(from > 0 ? [`--start-offset=${from}`] : []),
+      resolve(path),
+    ],
     {
       reject: false,
       cleanup: false,
@@ -35,10 +44,10 @@ export async function dataExtents(
   );
   o.signal?.throwIfAborted();
   // Where qemu-img cannot tell, the file is simply read.
-  return exitCode === 0 ? parseMap(stdout, size) : undefined;
+  return exitCode === 0 ? parseMap(stdout, from, size) : undefined;
 }
 
-function parseMap(text: string, size: number): readonly Extent[] | undefined {
+function parseMap(text: string, from: number, size: number): readonly Extent[] | undefined {
   let ranges: unknown;
   try {
     ranges = JSON.parse(text);
@@ -48,7 +57,7 @@ function parseMap(text: string, size: number): readonly Extent[] | undefined {
   }
   if (!Array.isArray(ranges)) return undefined;
   const extents: Extent[] = [];
-  let position = 0;
+  let position = from;
   for (const range of ranges) {
     if (!isRange(range) || range.start !== position) return undefined;
     position += range.length;

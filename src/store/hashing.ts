@@ -37,6 +37,8 @@ export interface HashOptions {
 export interface FileHashOptions extends HashOptions {
   /** Ranges that may hold data; what lies outside is taken for zeros and not read. */
   readonly extents?: readonly Extent[];
+  /** The sum of a chunk, where that is known; of `derived` only. */
+  readonly known?: (part: FilePart) => Uint8Array | undefined;
 }
 
 const READ_SIZE = 1024 * 1024;
@@ -240,11 +242,14 @@ async function derivedFile(file: HoledFile, o: FileHashOptions): Promise<Digest>
   async function work(): Promise<void> {
     for (const part of parts) {
       o.signal?.throwIfAborted();
-      // Zeros need neither be read nor hashed.
-      const thread = isLarge && part.ranges.length > 0 ? threadForChunk() : undefined;
-      sums[part.start / CHUNK_SIZE] = (await thread?.sumOfPart(part)) ?? (await inPool(part));
+      sums[part.start / CHUNK_SIZE] = o.known?.(part) ?? (await sumOf(part));
       o.onBytes?.(part.length);
     }
+  }
+  async function sumOf(part: FilePart): Promise<Uint8Array> {
+    // Zeros need neither be read nor hashed.
+    const thread = isLarge && part.ranges.length > 0 ? threadForChunk() : undefined;
+    return (await thread?.sumOfPart(part)) ?? inPool(part);
   }
   /** Without a thread, or where it could not read. */
   function inPool(part: FilePart): Promise<Uint8Array> {
