@@ -43,8 +43,8 @@ export interface Contender extends Command {
 export type Outcome = Medians | { readonly failed: string };
 
 const SAMPLE_MS = 20;
-/** What a contender of the main job writes, about. */
-const TOUCHED_GIB = 3;
+/** Twice what a contender of the main job writes: while it runs the host takes some back. */
+const TOUCHED_GIB = 6;
 /** Ticks of /proc/PID/stat a second; 100 wherever Linux runs today. */
 const TICKS = 100;
 
