@@ -181,17 +181,21 @@ class ActionRun {
     const context = new Context(this.#options, this.#scratch, log, this.#inputs(this.#chain), temp, places);
     switch (making.by) {
       case 'streaming': {
-        const digests = await writingBack(temp, () =>
+        const digests = await writingBack(temp, (onWritten) =>
           writeStream(making.open(node.recipe, context), temp, {
             ...wanted,
+            onWritten,
             missingBytes: () => this.#missingBytes(),
           }),
         );
         return this.#madeFile(node, digests, context);
       }
       case 'writing': {
-        const digests = await writingBack(temp, async () => {
-          const write = () => making.write(node.recipe, context);
+        const digests = await writingBack(temp, async (onWritten) => {
+          const write = async () => {
+            await making.write(node.recipe, context);
+            onWritten();
+          };
           if (wanted.derived && making.isOrdered?.(node.recipe)) return this.#digestWhile(write, temp);
           await write();
           return this.#digestWritten(temp, wanted);

@@ -24,7 +24,8 @@ export async function build(
 ): Promise<BuildResult> {
   const started = Date.now();
   // The first one of all: what is hashed for the plan can be remembered only where there is a clock to tell how old a stat is.
-  if (!existsSync(workspace.paths.root)) await prepareWorkspace(workspace.paths);
+  // A folder that cannot be written to is told of when there is something to write.
+  if (!existsSync(workspace.paths.state)) await prepareWorkspace(workspace.paths).catch(() => undefined);
   const isAsked = options.force || options.asIs;
   const plan = isAsked ? undefined : await planNodes(workspace, requested, { quick: true, brief: true });
   if (plan && isDone(workspace, plan)) {

@@ -72,6 +72,8 @@ export interface WriteOptions {
   readonly derived: boolean;
   /** Bytes on disk that the file needs beside what is written of it, as far as that is known: told when the disk is full. */
   readonly missingBytes?: () => Promise<number | undefined>;
+  /** Called when all is in the file; its digests may not be known yet. */
+  readonly onWritten?: () => void;
 }
 
 /**
@@ -102,6 +104,7 @@ export async function writeStream(
       giveBack(piece);
     }
     const { size } = await writing(writer.close());
+    wanted.onWritten?.();
     plain?.reach(size);
     const digests = await tapped.digests();
     const sums = await plain?.sums();

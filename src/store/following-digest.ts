@@ -15,8 +15,8 @@ import { type FilePart, HoledFile } from './holed-file.js';
 /** Between two looks at how far the file is, ms: a look costs some ten. */
 const FIRST_PAUSE_MS = 100;
 const MOST_PAUSE_MS = 400;
-/** Behind the last data, bytes: qemu-img writes up to 16 MiB at a time. */
-const MARGIN = 32 * 1024 * 1024;
+/** Behind the last data, bytes: qemu-img writes up to 16 MiB at a time, and a file system may take up to as much for one block. */
+const MARGIN = 64 * 1024 * 1024;
 
 interface Known {
   readonly sum: Uint8Array;

@@ -6,12 +6,15 @@ import { errorCode } from './files.js';
 /** Between the end of one sync and the start of the next, ms. */
 const PAUSE_MS = 200;
 
-/** Does `work`, which writes the file at `path`, and has the system write back what there is of it in the meantime. */
-export async function writingBack<T>(path: string, work: () => Promise<T>): Promise<T> {
-  let syncing: Promise<void> | undefined;
+/**
+ * Does `work`, which writes the file at `path`, and has the system write back what there is of it in the meantime.
+ * @param work may call what it gets once all is written, and go on with something else: the rest is written back then at once
+ */
+export async function writingBack<T>(path: string, work: (onWritten: () => void) => Promise<T>): Promise<T> {
+  let syncing: Promise<void> = Promise.resolve();
   let timer = setTimeout(again, PAUSE_MS);
   try {
-    return await work();
+    return await work(onWritten);
   } finally {
     clearTimeout(timer);
     await syncing;
@@ -21,6 +24,10 @@ export async function writingBack<T>(path: string, work: () => Promise<T>): Prom
     syncing = syncOnce(path).finally(() => {
       timer = setTimeout(again, PAUSE_MS);
     });
+  }
+  function onWritten(): void {
+    clearTimeout(timer);
+    syncing = syncing.then(() => syncOnce(path));
   }
 }
 
