@@ -6,8 +6,8 @@ import { isZero } from '../store/zeros.js';
 import { DamagedError } from './bytes.js';
 
 /** Inflated bytes a piece, and pieces that may wait for the consumer: the threads work ahead that far. */
-const PIECE = 512 * 1024;
-const AHEAD = 4;
+const PIECE = 1024 * 1024;
+const AHEAD = 3;
 /** Pieces come out as objects, for of bytes the stream would put those that wait together into a new one. */
 const OPTIONS: ZlibOptions & Pick<TransformOptions, 'readableObjectMode' | 'readableHighWaterMark'> = {
   chunkSize: PIECE,
