@@ -12,22 +12,26 @@ const PAUSE_MS = 200;
  */
 export async function writingBack<T>(path: string, work: (onWritten: () => void) => Promise<T>): Promise<T> {
   let syncing: Promise<void> = Promise.resolve();
+  let isGrowing = true;
   let timer = setTimeout(again, PAUSE_MS);
   try {
     return await work(onWritten);
   } finally {
-    clearTimeout(timer);
+    stop();
     await syncing;
-    clearTimeout(timer);
   }
   function again(): void {
     syncing = syncOnce(path).finally(() => {
-      timer = setTimeout(again, PAUSE_MS);
+      if (isGrowing) timer = setTimeout(again, PAUSE_MS);
     });
   }
   function onWritten(): void {
-    clearTimeout(timer);
+    stop();
     syncing = syncing.then(() => syncOnce(path));
+  }
+  function stop(): void {
+    isGrowing = false;
+    clearTimeout(timer);
   }
 }
 
