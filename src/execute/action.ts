@@ -18,10 +18,9 @@ import { findProgram } from '../plan/tools.js';
 import type { Workspace } from '../plan/workspace.js';
 import { digestDirectory } from '../store/directory.js';
 import { diskUsage } from '../store/disk-usage.js';
-import { dataExtents } from '../store/extents.js';
 import { isNoSpace, noSpaceError, sameDevice } from '../store/files.js';
-import { FollowingDigest } from '../store/following-digest.js';
-import { type ContentDigests, digestFile } from '../store/hashing.js';
+import { FollowingDigest, type FollowingOptions } from '../store/following-digest.js';
+import { type ContentDigests, digestFile, digestHoledFile } from '../store/hashing.js';
 import { writingBack } from '../store/writeback.js';
 import type { Arrival } from './arrival.js';
 import { counted, readFiles, spoolPath, tap, writeStream } from './pipeline.js';
@@ -259,10 +258,9 @@ class ActionRun {
     }
   }
 
-  get #hashing(): { readonly signal: AbortSignal; readonly qemuImg?: string } {
+  get #hashing(): FollowingOptions {
     const { signal, workspace } = this.#options;
-    const qemuImg = findProgram('qemu-img', workspace.env);
-    return { signal, ...(qemuImg === undefined ? {} : { qemuImg }) };
+    return { signal, qemuImg: findProgram('qemu-img', workspace.env) };
   }
 
   async #digestWritten(path: string, wanted: { sha256: boolean; derived: boolean }): Promise<ContentDigests> {
@@ -271,11 +269,7 @@ class ActionRun {
       const { digest, size } = await digestFile(path, 'sha256', { signal });
       return { size, sha256: digest };
     }
-    const extents = await dataExtents(path, this.#hashing);
-    const { digest, size } = await digestFile(path, 'derived', {
-      signal,
-      ...(extents === undefined ? {} : { extents }),
-    });
+    const { digest, size } = await digestHoledFile(path, 'derived', this.#hashing);
     return { size, derived: digest };
   }
 

@@ -14,9 +14,8 @@ import { planNodes } from '../plan/plan.js';
 import { findProgram } from '../plan/tools.js';
 import type { Workspace } from '../plan/workspace.js';
 import { digestDirectory } from '../store/directory.js';
-import { dataExtents } from '../store/extents.js';
 import { errorCode } from '../store/files.js';
-import { digestFile } from '../store/hashing.js';
+import { digestFile, digestHoledFile } from '../store/hashing.js';
 import { writerOf } from '../store/open-files.js';
 import type { OutputRecord } from '../store/state.js';
 
@@ -240,9 +239,7 @@ async function digestNow(
   if (type === 'directory') return (await digestDirectory(path, options)).digest;
   if (digestAlgorithm(like) === 'sha256') return (await digestFile(path, 'sha256', options)).digest;
   const qemuImg = findProgram('qemu-img', env);
-  const extents = await dataExtents(path, { ...options, ...(qemuImg === undefined ? {} : { qemuImg }) });
-  return (await digestFile(path, 'derived', { ...options, ...(extents === undefined ? {} : { extents }) }))
-    .digest;
+  return (await digestHoledFile(path, 'derived', { ...options, qemuImg })).digest;
 }
 
 /**

@@ -2,10 +2,15 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 
-/** A range of bytes. Lists of them are sorted and do not overlap. */
+/** A range of bytes. Lists of them are sorted; one neither overlaps the next nor ends where it begins. */
 export interface Extent {
   readonly start: number;
   readonly length: number;
+}
+
+export interface ExtentOptions {
+  /** Path of qemu-img, which finds the holes; without it there is no telling. */
+  readonly qemuImg?: string | undefined;
 }
 
 /**
@@ -14,7 +19,7 @@ export interface Extent {
  */
 export async function dataExtents(
   path: string,
-  o: { readonly qemuImg?: string; readonly signal?: AbortSignal; readonly from?: number },
+  o: ExtentOptions & { readonly signal?: AbortSignal; readonly from?: number },
 ): Promise<readonly Extent[] | undefined> {
   const { from = 0 } = o;
   if (o.qemuImg === undefined) return undefined;
@@ -56,13 +61,16 @@ function parseMap(text: string, from: number, size: number): readonly Extent[] |
     return undefined;
   }
   if (!Array.isArray(ranges)) return undefined;
-  const extents: Extent[] = [];
+  const extents: { start: number; length: number }[] = [];
   let position = from;
   for (const range of ranges) {
     if (!isRange(range) || range.start !== position) return undefined;
     position += range.length;
     const length = Math.min(range.length, size - range.start);
-    if (!range.zero && length > 0) extents.push({ start: range.start, length });
+    if (range.zero || length <= 0) continue;
+    const last = extents.at(-1);
+    if (last && last.start + last.length === range.start) last.length += length;
+    else extents.push({ start: range.start, length });
   }
   // A map that stops short of the end says nothing of the rest.
   return position >= size ? extents : undefined;

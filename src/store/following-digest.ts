@@ -5,11 +5,12 @@
 // of a program that went back to fill a hole after all, or of a file system that cannot tell holes, nothing wrong is believed.
 import { type FileHandle, open } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { CHUNK_SIZE, type Digest } from '../model/digest.js';
-import { dataExtents, type Extent } from './extents.js';
+import { dataExtents, type Extent, type ExtentOptions } from './extents.js';
 import { errorCode } from './files.js';
 import { threadForChunk } from './hash-threads.js';
-import { digestFile } from './hashing.js';
+import { digestHoledFile } from './hashing.js';
 import { type FilePart, HoledFile } from './holed-file.js';
 
 /** Between two looks at how far the file is, ms: a look costs some ten. */
@@ -23,8 +24,7 @@ interface Known {
   readonly ranges: readonly Extent[];
 }
 
-export interface FollowingOptions {
-  readonly qemuImg?: string;
+export interface FollowingOptions extends ExtentOptions {
   readonly signal: AbortSignal;
 }
 
@@ -97,17 +97,14 @@ export class FollowingDigest {
   /** The digest, once the program has ended well. Rejects as `digestFile` does. */
   async finish(): Promise<{ readonly digest: Digest; readonly size: number }> {
     await this.close();
-    const extents = await dataExtents(this.#path, this.#o);
-    return digestFile(this.#path, 'derived', {
-      signal: this.#o.signal,
-      ...(extents === undefined ? {} : { extents }),
-      known: (part) => this.#sumOf(part),
-    });
+    return digestHoledFile(this.#path, 'derived', { ...this.#o, known: (part) => this.#sumOf(part) });
   }
 
   #sumOf(part: FilePart): Uint8Array | undefined {
     const known = this.#known.get(part.start);
-    return known && part.length === CHUNK_SIZE && areSame(known.ranges, part.ranges) ? known.sum : undefined;
+    return known && part.length === CHUNK_SIZE && isDeepStrictEqual(known.ranges, part.ranges)
+      ? known.sum
+      : undefined;
   }
 
   /** Follows no more. */
@@ -115,19 +112,4 @@ export class FollowingDigest {
     this.#stop.abort();
     await this.#followed;
   }
-}
-
-function areSame(some: readonly Extent[], others: readonly Extent[]): boolean {
-  return JSON.stringify(joined(some)) === JSON.stringify(joined(others));
-}
-
-/** What lies side by side as one: a map may tell it in pieces. */
-function joined(ranges: readonly Extent[]): readonly Extent[] {
-  const whole: { start: number; length: number }[] = [];
-  for (const { start, length } of ranges) {
-    const last = whole.at(-1);
-    if (last && last.start + last.length === start) last.length += length;
-    else whole.push({ start, length });
-  }
-  return whole;
 }

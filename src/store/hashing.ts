@@ -7,7 +7,7 @@ import { open } from 'node:fs/promises';
 import { CHUNK_SIZE, type Digest, digestAlgorithm, sha256Digest } from '../model/digest.js';
 import { ResError } from '../model/error.js';
 import { FILE_CHUNKS, leaveChunkBuffer, takeChunkBuffer, withChunkBuffer } from './chunk-buffers.js';
-import type { Extent } from './extents.js';
+import { dataExtents, type Extent, type ExtentOptions } from './extents.js';
 import { ioError } from './files.js';
 import { CHUNKS_AHEAD, threadForChunk, threadForFile, worthAThread } from './hash-threads.js';
 import { type FilePart, HoledFile } from './holed-file.js';
@@ -36,7 +36,7 @@ export interface HashOptions {
 
 export interface FileHashOptions extends HashOptions {
   /** Ranges that may hold data; what lies outside is taken for zeros and not read. */
-  readonly extents?: readonly Extent[];
+  readonly extents?: readonly Extent[] | undefined;
   /** The sum of a chunk, where that is known; of `derived` only. */
   readonly known?: (part: FilePart) => Uint8Array | undefined;
 }
@@ -191,6 +191,15 @@ export async function digestFile(
     o.signal?.throwIfAborted();
     throw ioError(error, 'cannot read', path);
   }
+}
+
+/** `digestFile`, that reads no holes: they are found first. */
+export async function digestHoledFile(
+  path: string,
+  algorithm: HashAlgorithm,
+  o: Omit<FileHashOptions, 'extents'> & ExtentOptions,
+): Promise<{ readonly digest: Digest; readonly size: number }> {
+  return digestFile(path, algorithm, { ...o, extents: await dataExtents(path, o) });
 }
 
 /** One sum from beginning to end. In a thread, where that is worth it; what it cannot read is read here. */

@@ -21,9 +21,9 @@ import { CHUNK_SIZE, type Digest, digestAlgorithm } from '../model/digest.js';
 import { ResError } from '../model/error.js';
 import { sawContent, sawFile, sawLink, spoilLooks } from '../model/looks.js';
 import { digestDirectory, sortedEntries } from './directory.js';
-import { dataExtents } from './extents.js';
+import type { ExtentOptions } from './extents.js';
 import { errorCode, ioError, uniqueName } from './files.js';
-import { digestFile, type HashAlgorithm, type HashOptions } from './hashing.js';
+import { digestHoledFile, type HashAlgorithm, type HashOptions } from './hashing.js';
 import type { KeyedLog } from './keyed-log.js';
 import type { FileRecord } from './state.js';
 
@@ -31,11 +31,6 @@ export interface Known {
   readonly digest: Digest;
   /** Bytes; of a directory, the sum over its files. */
   readonly size: number;
-}
-
-export interface DigestOptions extends HashOptions {
-  /** Path of qemu-img: holes are then found by it and not read. */
-  readonly qemuImg?: string;
 }
 
 /** Longest tick of clocks that count in less than a second (a kernel's timer interrupt), and of the others (FAT: 2 s); ns. */
@@ -112,14 +107,15 @@ export class StatCache {
    * The digest: known, or read and remembered. A file that changes while it is read is read again.
    * Rejects with ResError `io` or `file-not-found`, or with the signal's reason.
    */
-  async digestOf(path: string, algorithm: HashAlgorithm, o: DigestOptions = {}): Promise<Known> {
+  async digestOf(
+    path: string,
+    algorithm: HashAlgorithm,
+    o: HashOptions & ExtentOptions = {},
+  ): Promise<Known> {
     const known = await this.known(path, algorithm);
     if (known) return known;
-    return this.#stable(path, path, async () => {
-      // Asked within the attempt: holes found before the first stat could be filled by now.
-      const extents = await dataExtents(path, o);
-      return digestFile(path, algorithm, { ...o, ...(extents ? { extents } : {}) });
-    });
+    // Holes are looked for within the attempt: found before the first stat they could be filled by now.
+    return this.#stable(path, path, () => digestHoledFile(path, algorithm, o));
   }
 
   /** Like `known`, for a directory: a stat for each entry below it instead of reading. */

@@ -30,6 +30,23 @@ describe('the data of a file with holes', () => {
     );
   });
 
+  it('is told in as few ranges as there are, however the program cuts them', async () => {
+    const dir = tempDir();
+    sparseFile(join(dir, 'sparse'), 4 * MIB, 0);
+    const map = [
+      { start: 0, length: MIB, zero: false },
+      { start: MIB, length: MIB, zero: false },
+      { start: 2 * MIB, length: MIB, zero: true },
+      { start: 3 * MIB, length: 2 * MIB, zero: false },
+    ];
+    const qemuImg = join(dir, 'qemu-img');
+    writeFileSync(qemuImg, `#!/bin/sh\necho '${JSON.stringify(map)}'\n`, { mode: 0o755 });
+    expect(await dataExtents(join(dir, 'sparse'), { qemuImg })).toEqual([
+      { start: 0, length: 2 * MIB },
+      { start: 3 * MIB, length: MIB },
+    ]);
+  });
+
   it('is not asked for when there are no holes, or nobody to ask', async () => {
     const dir = tempDir();
     writeFileSync(join(dir, 'full'), Buffer.alloc(MIB, 'x'));
